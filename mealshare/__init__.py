@@ -1,0 +1,48 @@
+"""MealShare: a social network that tells the whole internet what you ate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.router import Router
+
+__version__ = "0.1.0"
+
+#: Plumbing, in the order in which each may rely on the ones before it.
+CORE = (
+    "mealshare.core.settings",
+    "mealshare.core.log",
+    "mealshare.core.db",
+    "mealshare.core.transactions",
+    "mealshare.core.security",
+    "mealshare.core.i18n",
+    "mealshare.core.messages",
+    "mealshare.core.cache",
+    "mealshare.core.storage",
+    "mealshare.core.mail",
+    "mealshare.core.ratelimit",
+    "mealshare.core.jobs",
+    "mealshare.core.work",
+    "mealshare.core.health",
+    "mealshare.web",
+    "mealshare.api",
+)
+#: Capabilities; one word here switches one on, and a lower one never knows a higher one.
+FEATURES = ("accounts", "media", "meals", "reactions", "timelines")
+
+
+def configure(settings: dict[str, Any]) -> Configurator:
+    """The configured, not yet committed application."""
+    config = Configurator(settings=settings)
+    for name in CORE:
+        config.include(name)
+    for name in FEATURES:
+        config.include(f"mealshare.features.{name}")
+    return config
+
+
+def main(global_config: dict[str, str], **settings: Any) -> Router:
+    """The WSGI application, as ``use = egg:mealshare`` in an ini file asks for it."""
+    config = configure({key: value for key, value in global_config.items() if key in ("here", "__file__")} | settings)
+    return config.make_wsgi_app()

@@ -1,0 +1,115 @@
+"""The schemas of the OpenAPI document: pydantic makes them all in one go, so that equal names never clash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from mealshare.api.view import Operation
+
+Mode = Literal["validation", "serialization"]
+_PREFIX = "#/components/schemas/"
+
+
+class OutputAware(GenerateJsonSchema):
+    """What goes out always has every field, those with a default too: orjson leaves none away."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        """See `GenerateJsonSchema`."""
+        return True if self.mode == "serialization" else super().field_is_required(field, total)
+
+
+class Schemas:
+    """The schemas of all bodies, queries and answers of ``operations``, with references into ``components/schemas``."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        wanted: dict[tuple[str, Mode], tuple[Any, Mode]] = {}
+        for operation in operations:
+            for schema in (operation.body, operation.multipart, operation.query):
+                if schema is not None:
+                    wanted[_key(schema), "validation"] = (schema, "validation")
+            if operation.returns is not None:
+                wanted[_key(operation.returns), "serialization"] = (operation.returns, "serialization")
+        inputs = [
+            (key, mode, TypeAdapter(kind))
+            for (key, _), (kind, mode) in sorted(wanted.items(), key=lambda item: item[0])
+        ]
+        self._found, rest = TypeAdapter.json_schemas(
+            inputs, schema_generator=OutputAware, ref_template=_PREFIX + "{model}"
+        )
+        self._definitions: dict[str, Any] = rest.get("$defs", {})
+        self._used: set[str] = set()
+
+    def of_input(self, schema: Any) -> dict[str, Any]:
+        """The schema of what comes in."""
+        return self._use(self._found[_key(schema), "validation"])
+
+    def of_output(self, schema: Any) -> dict[str, Any]:
+        """The schema of what goes out."""
+        return self._use(self._found[_key(schema), "serialization"])
+
+    def parameters(self, operation: Operation) -> list[dict[str, Any]]:
+        """The query parameters of the operation."""
+        if operation.query is None:
+            return []
+        schema = self._found[_key(operation.query), "validation"]
+        if "$ref" in schema:
+            schema = self._definitions[schema["$ref"].removeprefix(_PREFIX)]
+        required = schema.get("required", ())
+        return [
+            _parameter(name, part, name in required) for name, part in self._use(schema).get("properties", {}).items()
+        ]
+
+    def components(self) -> dict[str, Any]:
+        """The named schemas that the document refers to, by name; to be asked for last."""
+        return {name: self._definitions[name] for name in sorted(self._used)}
+
+    def _use(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """``schema``, with all that it refers to noted as used."""
+        waiting = [schema]
+        while waiting:
+            for name in _references(waiting.pop()):
+                if name not in self._used:
+                    self._used.add(name)
+                    waiting.append(self._definitions[name])
+        return schema
+
+
+def _parameter(name: str, schema: dict[str, Any], required: bool) -> dict[str, Any]:
+    """One query parameter: None means "not given" there, so null is no value of it."""
+    schema = {key: value for key, value in schema.items() if key != "title"}
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        schema = {**{key: value for key, value in schema.items() if key != "anyOf"}, **choices[0]}
+    if schema.get("default", ...) is None:
+        del schema["default"]
+    parameter: dict[str, Any] = {"name": name, "in": "query"}
+    if "description" in schema:
+        parameter["description"] = schema.pop("description")
+    if required:
+        parameter["required"] = True
+    return {**parameter, "schema": schema}
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        reference = node.get("$ref")
+        if isinstance(reference, str):
+            yield reference.removeprefix(_PREFIX)
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def _key(schema: Any) -> str:
+    """A stable name for a type: the same in every process, so that the document is too."""
+    if isinstance(schema, type) and not hasattr(schema, "__args__"):
+        return f"{schema.__module__}.{schema.__qualname__}"
+    arguments = [_key(part) for part in getattr(schema, "__args__", ())]
+    return f"{getattr(schema, '__origin__', schema)!s}{json.dumps(arguments)}"

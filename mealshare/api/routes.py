@@ -1,0 +1,70 @@
+"""``config.add_api_route``: a route that answers a wrong method with 405 and ``Allow`` instead of Pyramid's 404."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.httpexceptions import HTTPMethodNotAllowed, HTTPNotFound
+from pyramid.registry import Registry
+from pyramid.request import Request
+from pyramid.response import Response
+
+from mealshare.api.limit import limit_headers, spend
+from mealshare.api.reply import adopt
+from mealshare.core.security.permissions import CorePermission
+
+
+@dataclass(frozen=True)
+class ApiRoute:
+    """A route as the OpenAPI document needs it: the pattern, and what the parts in braces mean."""
+
+    name: str
+    pattern: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+def allowed_methods(registry: Registry, route_name: str) -> tuple[str, ...]:
+    """The methods that the address of the route knows (all routes of its pattern together), sorted."""
+    routes: Mapping[str, ApiRoute] = registry["api_routes"]
+    pattern = routes[route_name].pattern
+    methods: set[str] = {"OPTIONS"}
+    for name, route in routes.items():
+        if route.pattern == pattern:
+            methods |= registry["api_methods"].get(name, set())
+    if "GET" in methods:
+        methods.add("HEAD")
+    return tuple(sorted(methods))
+
+
+def _any_method(context: Any, request: Request) -> Response:
+    """What no view of the route wanted: OPTIONS is answered, another method is told which ones there are."""
+    allowed = allowed_methods(request.registry, request.matched_route.name)
+    if request.method == "OPTIONS":
+        answer = Response(status="204 No Content", headerlist=[("Allow", ", ".join(allowed))])
+        return adopt(answer, limit_headers(spend(request)))
+    if request.method in allowed:
+        # The method is known, so another predicate of the view did not hold: there is no such thing here.
+        raise HTTPNotFound
+    raise HTTPMethodNotAllowed(headers=[("Allow", ", ".join(allowed))])
+
+
+def _add_api_route(
+    config: Configurator, name: str, pattern: str, *, params: Mapping[str, str] | None = None, **options: Any
+) -> None:
+    """Directive ``config.add_api_route(name, pattern, **options)``; ``options`` are those of ``add_route``.
+
+    ``params`` describes the parts of the pattern for the OpenAPI document.
+    """
+    config.registry["api_routes"][name] = ApiRoute(name, pattern, dict(params or {}))
+    config.add_route(name, pattern, **options)
+    config.add_view(_any_method, route_name=name, permission=CorePermission.PUBLIC, require_csrf=False)
+
+
+def includeme(config: Configurator) -> None:
+    """Add the directive."""
+    config.registry["api_routes"] = {}
+    config.registry["api_methods"] = {}
+    config.add_directive("add_api_route", _add_api_route)

@@ -1,0 +1,37 @@
+"""What a cache must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Cache(Protocol):
+    """Bytes under string keys, kept as long as there is room and time.
+
+    A cache may forget anything at any moment, so nothing may be kept only here.  It never fails a request: a backend
+    that cannot be reached is a cache that holds nothing.  Keys are 1 to 250 characters; a longer or an empty one is a
+    ValueError, because backends would cut it in different places.
+    """
+
+    def get(self, key: str) -> bytes | None:
+        """The value under ``key``, or None."""
+
+    def set(self, key: str, value: bytes, ttl_seconds: float | None) -> None:
+        """Keep ``value`` under ``key`` for ``ttl_seconds`` (None: until room is needed; zero or less: not at all)."""
+
+    def delete(self, key: str) -> None:
+        """Forget ``key``; it need not be there."""
+
+    def get_or_create(self, key: str, create: Callable[[], bytes], ttl_seconds: float | None) -> bytes:
+        """The value under ``key``; if there is none, that of ``create()``, which is then kept.
+
+        Threads of one process that ask for one key at once wait for one ``create()``.  What it raises is raised here,
+        and nothing is kept.
+        """
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+    def healthy(self) -> bool:
+        """Whether a value that is set now can be read back."""

@@ -1,0 +1,38 @@
+"""The database: engine, session per request, read connection, keyset paging, migrations."""
+
+from __future__ import annotations
+
+from pyramid.config import Configurator
+from sqlalchemy.orm import sessionmaker
+
+from mealshare.core.db.base import Base, BitSet, Id, UTCDateTime, Word, mask_of, members_of, one_of
+from mealshare.core.db.engine import (
+    DatabaseSettings,
+    fetch,
+    fetch_one,
+    make_engine,
+    read_engine,
+    record_statements,
+)
+from mealshare.core.db.keyset import MAX_ID, Page, Window, make_page
+from mealshare.core.db.migrate import check_revision
+from mealshare.core.db.session import read_connection, write_session
+
+__all__ = [
+    "MAX_ID", "Base", "BitSet", "DatabaseSettings", "Id", "Page", "UTCDateTime", "Window", "Word", "fetch", "fetch_one",
+    "make_engine", "make_page", "mask_of", "members_of", "one_of", "record_statements",
+]  # fmt: skip
+
+
+def includeme(config: Configurator) -> None:
+    """Open the database and give every request ``request.db`` (write) and ``request.conn`` (read)."""
+    settings = config.add_settings(DatabaseSettings, prefix="db")
+    engine = make_engine(settings)
+    registry = config.registry
+    registry["engine"] = engine
+    registry["read_engine"] = read_engine(engine)
+    registry["dbsession_factory"] = sessionmaker(engine, expire_on_commit=False)
+    if settings.check_revision:
+        config.action("mealshare.db.revision", check_revision, args=(engine,), order=9_000)
+    config.add_request_method(write_session, "db", reify=True)
+    config.add_request_method(read_connection, "conn", property=True)

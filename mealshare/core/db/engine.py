@@ -1,0 +1,177 @@
+"""The engine: SQLite made fit for many threads and processes, PostgreSQL with a pool, and the errors worth a retry.
+
+Two modes, and only two:
+
+- *write*: on SQLite ``BEGIN IMMEDIATE`` under a lock of the process.  A deferred transaction that turns into a write
+  later fails at once when another writer came in between, whatever the busy timeout; and SQLite's busy wait is unfair,
+  so threads of one process line up at a lock of ours instead.
+- *read*: AUTOCOMMIT, one statement each.  On PostgreSQL this saves BEGIN and ROLLBACK, and a ROLLBACK would make
+  psycopg forget its prepared statements.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pyramid_retry import mark_error_retryable
+from sqlalchemy import Connection, Engine, Row, create_engine, event
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.sql import Executable
+
+from mealshare.core.settings import setting
+
+#: Seconds that a writer waits for its turn before it is told that the database is locked.
+LOCK_TIMEOUT = 30.0
+_LOCK_HELD = "mealshare_write_lock"
+_statements: ContextVar[list[str] | None] = ContextVar("statements", default=None)
+
+
+@dataclass(frozen=True)
+class DatabaseSettings:
+    """Where the data lives."""
+
+    url: str = setting(help="SQLAlchemy URL of the database: sqlite:////absolute/file.sqlite or postgresql+psycopg://...")
+    pool_size: int = setting(10, "Connections kept open to PostgreSQL by each process; at least the server's threads.", minimum=1)
+    pool_overflow: int = setting(5, "Connections that may be opened beyond the pool for a moment.", minimum=0)
+    pool_timeout: int = setting(10, "Seconds to wait for a free connection before the request fails.", minimum=1)
+    echo: bool = setting(False, "Log every SQL statement (development only).")
+    check_revision: bool = setting(True, "Refuse to start on a database whose schema is not the newest migration.")
+
+
+def make_engine(settings: DatabaseSettings) -> Engine:
+    """An engine for ``settings.url`` in write mode; `read_engine` gives its sibling for reads."""
+    url = make_url(settings.url)
+    options: dict[str, Any] = {
+        "echo": settings.echo,
+        "json_serializer": lambda value: orjson.dumps(value).decode(),
+        "json_deserializer": orjson.loads,
+        "skip_autocommit_rollback": True,
+    }
+    if url.get_backend_name() == "sqlite":
+        options["connect_args"] = {"timeout": LOCK_TIMEOUT, "check_same_thread": False}
+        options["pool_size"] = max(settings.pool_size, 20)
+        options["max_overflow"] = 50
+        engine = create_engine(url, **options)
+        _prepare_sqlite(engine)
+    else:
+        options |= {
+            "pool_size": settings.pool_size,
+            "max_overflow": settings.pool_overflow,
+            "pool_timeout": settings.pool_timeout,
+            "pool_pre_ping": True,
+            "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC"},
+        }
+        engine = create_engine(url, **options)
+    event.listen(engine, "handle_error", _mark_retryable)
+    event.listen(engine, "before_cursor_execute", _record_statement)
+    return engine
+
+
+def read_engine(engine: Engine) -> Engine:
+    """The same engine and pool, in read mode."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+#: sqlite3 gives the GIL up for each row, so that several reading threads mostly wait for each other; one at a time is faster.
+_sqlite_read = threading.Lock()
+
+
+def fetch(connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+    """All rows of one reading statement."""
+    if connection.dialect.name == "sqlite":
+        with _sqlite_read:
+            return connection.execute(statement, parameters or {}).fetchall()
+    return connection.execute(statement, parameters or {}).fetchall()
+
+
+def fetch_one(connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Row[Any] | None:
+    """The first row of one reading statement, or None."""
+    rows = fetch(connection, statement, parameters)
+    return rows[0] if rows else None
+
+
+@contextmanager
+def record_statements() -> Iterator[list[str]]:
+    """Collect the SQL statements that this thread runs inside the block (transaction control is not counted)."""
+    statements: list[str] = []
+    token = _statements.set(statements)
+    try:
+        yield statements
+    finally:
+        _statements.reset(token)
+
+
+def _record_statement(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+    recorded = _statements.get()
+    if recorded is not None and not statement.startswith("BEGIN"):
+        recorded.append(statement)
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    lock = threading.Lock()
+
+    def release(record: Any) -> None:
+        if record is not None and record.info.pop(_LOCK_HELD, False):
+            lock.release()
+
+    @event.listens_for(engine, "connect")
+    def connect(dbapi_connection: Any, record: Any) -> None:
+        # The driver would otherwise begin transactions by itself, deferred, and only before some statements.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "mmap_size=268435456",
+            "cache_size=-16000",
+            "journal_size_limit=67108864",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            return
+        record = connection.connection._connection_record  # The pool's record outlives the checkout.
+        if not lock.acquire(timeout=LOCK_TIMEOUT):
+            raise mark_error_retryable(OperationalError("BEGIN IMMEDIATE", {}, TimeoutError("database is locked")))
+        assert record is not None
+        record.info[_LOCK_HELD] = True
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except BaseException:
+            release(record)
+            raise
+
+    @event.listens_for(engine, "checkin")
+    def checkin(dbapi_connection: Any, record: Any) -> None:
+        release(record)
+
+    @event.listens_for(engine, "invalidate")
+    def invalidate(dbapi_connection: Any, record: Any, exception: Any) -> None:
+        release(record)
+
+    @event.listens_for(engine, "close")
+    def close(dbapi_connection: Any, record: Any) -> None:
+        release(record)
+
+
+def _mark_retryable(context: ExceptionContext) -> None:
+    """Mark what another attempt may cure: a busy SQLite; a serialization failure or deadlock (SQLSTATE class 40)."""
+    original, error = context.original_exception, context.sqlalchemy_exception
+    if error is None:
+        return
+    sqlite_name = str(getattr(original, "sqlite_errorname", ""))
+    sqlstate = str(getattr(original, "sqlstate", "") or "")
+    if sqlite_name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or sqlstate.startswith("40"):
+        mark_error_retryable(error)

@@ -1,0 +1,191 @@
+"""What waitress lacks: a queue with an end, answers that say the connection closes, and a stricter reading of requests.
+
+waitress queues without limit, so at three times the load that it can carry everybody waits ten seconds.  Here a request
+that would be one more than the backlog waiting for a thread is answered with 503 at once, by a thread that is kept for
+that, without running the application.  The same threads run ``/health/live``, so that it never waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import Error
+
+OVERLOADED = "server.overloaded"
+
+#: Answered at once whatever waits, so that a busy server is not taken for a dead one and killed.
+EXPRESS_PATHS = frozenset({"/health/live"})
+EXPRESS_THREADS = 2
+RETRY_AFTER_SECONDS = 5
+_SECONDS_BETWEEN_WARNINGS = 10.0
+
+#: Answers that the server makes itself never pass the application's header tween.
+ANSWER_HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "geolocation=(), camera=(), microphone=(), browsing-topics=()"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+)
+
+log = logging.getLogger(__name__)
+
+
+class _Unavailable(Error):  # type: ignore[misc]  # noqa: N818 - an answer, not an exception.
+    """Too many requests wait; made by the server, so that the application is spared."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("Too many requests are waiting. Please try again in a few seconds.")
+        self._problem = path.startswith("/api/")
+
+    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
+        """RFC 9110, 15.6.4; to clients of the API as a problem (RFC 9457)."""
+        status = "503 Service Unavailable"
+        if self._problem:
+            kind = "application/problem+json"
+            body = f'{{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"{self.body}"}}'
+        else:
+            kind, body = "text/plain; charset=utf-8", f"{self.body}\n"
+        return status, [("Content-Type", kind), ("Retry-After", str(RETRY_AFTER_SECONDS))], body.encode()
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Refuses what two servers in a row may understand differently, which is how requests are smuggled."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """As waitress, and then RFC 9112, 3.2 (exactly one Host) and 6.1 (one way to tell the length)."""
+        super().parse_header(header_plus)
+        host: str | None = self.headers.get("HOST")
+        # waitress joins repeated headers with a comma, which no host name holds.
+        if (host is None and self.version == "1.1") or (host is not None and ("," in host or not host)):
+            raise ParsingError("A request names one host")
+        if (self.chunked and "CONTENT_LENGTH" in self.headers) or "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("A request tells its length in one way")
+        if not self.chunked and self.content_length == 0:
+            # Nothing will come that could be waited for: waitress would wait for ever.
+            self.expect_continue = False
+
+
+class _ClosingTask:
+    """Tells the client that the connection ends with this answer while the server drains."""
+
+    channel: Any
+
+    def build_response_header(self) -> bytes:
+        """The header; on a connection with more requests waiting, only the last answer closes it."""
+        if self.channel.server.task_dispatcher.draining and len(self.channel.requests) <= 1:
+            self.set_close_on_finish()
+        return super().build_response_header()  # type: ignore[misc,no-any-return]
+
+    def set_close_on_finish(self) -> None:
+        """Close the connection after this answer."""
+        super().set_close_on_finish()  # type: ignore[misc]
+
+
+class _Task(_ClosingTask, WSGITask):  # type: ignore[misc]
+    pass
+
+
+class _ErrorTask(_ClosingTask, ErrorTask):  # type: ignore[misc]
+    def execute(self) -> None:
+        """The answer, with the headers that every answer has."""
+        self.response_headers.extend(ANSWER_HEADERS)
+        super().execute()
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
+    task_class = _Task
+    error_task_class = _ErrorTask
+
+    def is_idle(self) -> bool:
+        """Whether nothing has begun on this connection: no request read, running or waiting, no answer unsent."""
+        partly = self.request is not None and (self.request.headers_finished or self.request.header_plus)
+        return not (self.requests or partly or self.total_outbufs_len)
+
+
+class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """waitress's threads behind a queue with an end, and a few threads for what must not wait."""
+
+    draining = False
+
+    def __init__(self, backlog: int) -> None:
+        super().__init__()
+        self._backlog = backlog
+        self._express: deque[Channel] = deque()
+        self._express_cv = threading.Condition(self.lock)
+        self._express_busy = 0
+        self._express_ends = False
+        self._shed = 0
+        self._warned = -_SECONDS_BETWEEN_WARNINGS
+        for number in range(EXPRESS_THREADS):
+            threading.Thread(target=self._serve_express, name=f"express-{number}", daemon=True).start()
+
+    def add_task(self, channel: Channel) -> None:
+        """Queue the next request of ``channel``; called with the channel's lock held, so it may not answer itself."""
+        request = channel.requests[0]
+        with self.lock:
+            express = request.error is not None or request.path in EXPRESS_PATHS
+            if not express and len(self.queue) - self._idle() >= self._backlog:
+                request.error = _Unavailable(request.path)
+                self._shed += 1
+                express = True
+            if express:
+                self._express.append(channel)
+                self._express_cv.notify()
+            else:
+                self.queue.append(channel)
+                self.queue_cv.notify()
+        self._warn()
+
+    def busy(self) -> int:
+        """Requests that run or wait."""
+        with self.lock:
+            busy: int = len(self.queue) + self.active_count + len(self._express) + self._express_busy
+            return busy
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        """End the threads, waiting up to ``timeout`` seconds for those that run."""
+        with self.lock:
+            self._express_ends = True
+            self._express_cv.notify_all()
+        return bool(super().shutdown(cancel_pending, timeout))
+
+    def _idle(self) -> int:
+        idle: int = len(self.threads) - self.stop_count - self.active_count
+        return idle
+
+    def _serve_express(self) -> None:
+        while True:
+            with self.lock:
+                while not self._express:
+                    if self._express_ends:
+                        return
+                    self._express_cv.wait()
+                channel = self._express.popleft()
+                self._express_busy += 1
+            try:
+                channel.service()
+            except Exception:
+                self.logger.exception("Exception when servicing %r", channel)
+            finally:
+                with self.lock:
+                    self._express_busy -= 1
+
+    def _warn(self) -> None:
+        """One line for many refusals: under overload, a line for each would be load too."""
+        now = time.monotonic()
+        with self.lock:
+            if not self._shed or now - self._warned < _SECONDS_BETWEEN_WARNINGS:
+                return
+            shed, self._shed, self._warned = self._shed, 0, now
+        log.warning(OVERLOADED, extra={"refused": shed, "waiting": self._backlog})

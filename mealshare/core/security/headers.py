@@ -1,0 +1,59 @@
+"""Headers that every answer carries, errors and answers made outside of Pyramid included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.request import Request
+from pyramid.tweens import INGRESS
+
+COMMON = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Permissions-Policy": "geolocation=(), camera=(), microphone=(), browsing-topics=()",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+HTML_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; connect-src 'self'; "
+    "manifest-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+)
+DATA_CSP = "default-src 'none'; frame-ancestors 'none'"
+HSTS = "max-age=31536000; includeSubDomains"
+
+
+def set_headers(response: Any, *, https: bool) -> None:
+    """Add what is missing; a view that set one of these headers itself keeps its own."""
+    headers = response.headers
+    for name, value in COMMON.items():
+        headers.setdefault(name, value)
+    if response.content_type == "text/html":
+        headers.setdefault("Content-Security-Policy", HTML_CSP)
+        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    else:
+        headers.setdefault("Content-Security-Policy", DATA_CSP)
+    if https:
+        headers.setdefault("Strict-Transport-Security", HSTS)
+    if "Cache-Control" not in headers:
+        # What nobody thought about is taken to be personal.
+        headers["Cache-Control"] = "private, no-store" if response.status_int >= 400 else "private, no-cache"
+        headers["Vary"] = ", ".join(filter(None, [headers.get("Vary"), "Cookie, Authorization, Accept-Language"]))
+
+
+def headers_tween_factory(handler: Callable[[Request], Any], registry: Any) -> Callable[[Request], Any]:
+    """The outermost tween."""
+    https = registry["base_url"].startswith("https:")
+
+    def tween(request: Request) -> Any:
+        response = handler(request)
+        set_headers(response, https=https)
+        return response
+
+    return tween
+
+
+def includeme(config: Configurator) -> None:
+    """Install the tween."""
+    config.add_tween("mealshare.core.security.headers.headers_tween_factory", under=INGRESS)

@@ -1,0 +1,56 @@
+"""Who asks: a frozen value, never a database object, so that it outlives the transaction (error pages need it)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a person may do in general; each role may do all that the ones before it may."""
+
+    GUEST = "guest"
+    USER = "user"
+    MODERATOR = "moderator"
+    ADMIN = "admin"
+
+    @property
+    def rank(self) -> int:
+        """0 for a guest up to 3 for an administrator."""
+        return _RANK[self]
+
+    def at_least(self, other: Role) -> bool:
+        """True when this role may do what ``other`` may."""
+        return self.rank >= other.rank
+
+
+_RANK = {role: rank for rank, role in enumerate(Role)}
+
+
+class AuthMethod(StrEnum):
+    """How the request proved who it comes from."""
+
+    SESSION = "session"
+    BEARER = "bearer"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An authenticated person, as one statement at the start of the request read them."""
+
+    account_id: int
+    username: str
+    role: Role
+    method: AuthMethod
+    #: The row of the session or of the grant behind the token.
+    session_id: int
+    display_name: str = ""
+    avatar_key: str | None = None
+    locale: str | None = None
+    time_zone: str = "UTC"
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def is_moderator(self) -> bool:
+        """True for moderators and administrators."""
+        return self.role.at_least(Role.MODERATOR)

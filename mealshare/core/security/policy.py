@@ -1,0 +1,98 @@
+"""Pyramid's security policy: session or bearer token in, identity out, the rule book for the rest.
+
+If the request carries ``Authorization: Bearer``, only that counts: a bad token is an error and never falls back to the
+cookie.  Both ways are authenticators that a feature registers with ``config.add_authenticator``; each is a function
+``(request) -> Identity | None`` and may raise `AuthenticationFailed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.interfaces import ISecurityPolicy
+from pyramid.request import Request
+from pyramid.security import Allowed
+from zope.interface import implementer
+
+from mealshare.core.security.identity import AuthMethod, Identity
+from mealshare.core.security.permissions import DeniedBecause, RuleBook
+
+Authenticator = Callable[[Request], Identity | None]
+#: Kept on the request, not in the environ: a retried request has the same environ and must ask again.
+_IDENTITY = "_mealshare_identity"
+
+
+class AuthenticationFailed(Exception):
+    """The request carries a token that does not count; ``code`` says why (``token_expired`` ...)."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@implementer(ISecurityPolicy)
+class SecurityPolicy:
+    """Asks the authenticators once a request and remembers the answer."""
+
+    def __init__(self, authenticators: dict[AuthMethod, Authenticator], rules: RuleBook) -> None:
+        self.authenticators = authenticators
+        self.rules = rules
+
+    def identity(self, request: Request) -> Identity | None:
+        """The identity of the request, or None.
+
+        A bad token makes this raise AuthenticationFailed at the first call, which is the permission check of the
+        view; afterwards, when the error page asks, the request counts as anonymous.
+        """
+        known = request.__dict__
+        if _IDENTITY in known:
+            identity: Identity | None = known[_IDENTITY]
+            return identity
+        known[_IDENTITY] = None
+        method = AuthMethod.BEARER if has_bearer(request) else AuthMethod.SESSION
+        authenticate = self.authenticators.get(method)
+        identity = authenticate(request) if authenticate is not None else None
+        set_identity(request, identity)
+        return identity
+
+    def authenticated_userid(self, request: Request) -> str | None:
+        """The account id as a string, or None."""
+        identity = self.identity(request)
+        return None if identity is None else str(identity.account_id)
+
+    def permits(self, request: Request, context: Any, permission: str) -> Allowed | DeniedBecause:
+        """What the rule book says."""
+        return self.rules.permits(self.identity(request), context, permission)
+
+    def remember(self, request: Request, userid: str, **kw: Any) -> list[tuple[str, str]]:
+        """Nothing: signing in is the accounts service's, which creates the session's row."""
+        return []
+
+    def forget(self, request: Request, **kw: Any) -> list[tuple[str, str]]:
+        """Nothing: see `remember`."""
+        return []
+
+
+def has_bearer(request: Request) -> bool:
+    """True when the request has an Authorization header of the Bearer scheme (RFC 6750; the scheme is case-insensitive)."""
+    return bool(request.environ.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer ")
+
+
+def set_identity(request: Request, identity: Identity | None) -> None:
+    """From here on the request counts as coming from ``identity``: after a login, a registration or a logout."""
+    request.__dict__[_IDENTITY] = identity
+    request.environ["mealshare.user"] = None if identity is None else identity.account_id
+
+
+def _add_authenticator(config: Configurator, method: AuthMethod, authenticator: Authenticator) -> None:
+    config.registry["authenticators"][method] = authenticator
+
+
+def includeme(config: Configurator) -> None:
+    """Install the policy and ``config.add_authenticator``."""
+    authenticators: dict[AuthMethod, Authenticator] = {}
+    config.registry["authenticators"] = authenticators
+    config.add_directive("add_authenticator", _add_authenticator, action_wrap=False)
+    config.set_security_policy(SecurityPolicy(authenticators, config.registry["rules"]))

@@ -1,0 +1,131 @@
+"""Validation: pydantic models in, our own error codes out, so that every message exists in every language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
+
+from mealshare.core.errors import FieldError, InputInvalid
+from mealshare.core.ids import parse_id
+from mealshare.core.text import clean_text
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Input(BaseModel):
+    """Base of everything that comes in: what is not declared is an error, and nothing is guessed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_enum_values=False)
+
+
+def coded(code: str, **params: Any) -> PydanticCustomError:
+    """What a validator raises: an error with one of our own codes."""
+    return PydanticCustomError("coded", "{code}", {"code": code, "params": params})  # type: ignore[arg-type]
+
+
+def _line(value: str) -> str:
+    return _clean(value, multiline=False)
+
+
+def _lines(value: str) -> str:
+    return _clean(value, multiline=True)
+
+
+def _clean(value: str, *, multiline: bool) -> str:
+    try:
+        return clean_text(value, multiline=multiline)
+    except ValueError:
+        raise coded("control_characters") from None
+
+
+def _snowflake(value: Any) -> int:
+    if not isinstance(value, str):
+        raise coded("bad_id")
+    try:
+        return parse_id(value)
+    except ValueError:
+        raise coded("bad_id") from None
+
+
+#: Text of one line, cleaned: normalised, trimmed, without control characters.
+Line = Annotated[str, AfterValidator(_line)]
+#: Text of several lines, cleaned.
+Lines = Annotated[str, AfterValidator(_lines)]
+#: An id: a string in JSON, an integer inside.
+SnowflakeId = Annotated[int, BeforeValidator(_snowflake, json_schema_input_type=str)]
+
+_CODES = {
+    "missing": "missing",
+    "extra_forbidden": "unknown",
+    "string_type": "not_text",
+    "string_too_short": "too_short",
+    "string_too_long": "too_long",
+    "string_pattern_mismatch": "bad_format",
+    "int_type": "not_integer",
+    "int_parsing": "not_integer",
+    "int_from_float": "not_integer",
+    "int_parsing_size": "too_big",
+    "float_type": "not_number",
+    "float_parsing": "not_number",
+    "finite_number": "not_number",
+    "bool_type": "not_boolean",
+    "bool_parsing": "not_boolean",
+    "list_type": "not_list",
+    "tuple_type": "not_list",
+    "dict_type": "not_object",
+    "model_type": "not_object",
+    "model_attributes_type": "not_object",
+    "dataclass_type": "not_object",
+    "too_short": "too_few",
+    "too_long": "too_many",
+    "greater_than_equal": "too_small",
+    "greater_than": "too_small",
+    "less_than_equal": "too_big",
+    "less_than": "too_big",
+    "enum": "not_a_choice",
+    "literal_error": "not_a_choice",
+    "date_type": "bad_date",
+    "date_parsing": "bad_date",
+    "date_from_datetime_parsing": "bad_date",
+    "date_from_datetime_inexact": "bad_date",
+    "datetime_type": "bad_datetime",
+    "datetime_parsing": "bad_datetime",
+    "datetime_from_date_parsing": "bad_datetime",
+    "datetime_object_invalid": "bad_datetime",
+    "timezone_aware": "bad_datetime",
+}
+_LIMITS = (
+    ("min", ("min_length", "ge", "gt")),
+    ("max", ("max_length", "le", "lt")),
+    ("choices", ("expected",)),
+)
+
+
+def field_error(error: Mapping[str, Any]) -> FieldError:
+    """One pydantic error as ours."""
+    path = "/".join(str(part) for part in error["loc"])
+    context = error.get("ctx") or {}
+    if error["type"] == "coded":
+        return FieldError(path, context["code"], context["params"])
+    params = {name: context[key] for name, keys in _LIMITS for key in keys if key in context}
+    return FieldError(path, _CODES.get(error["type"], "wrong_type"), params)
+
+
+def validate(schema: type[M], data: Any) -> M:
+    """``data`` (a mapping, usually) as a ``schema``; raises InputInvalid with all errors at once."""
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        raise InputInvalid(*map(field_error, error.errors(include_url=False, include_input=False))) from None
+
+
+def validate_json(schema: type[M], body: bytes) -> M:
+    """The same for a JSON body, in pydantic's JSON mode (dates and enumerations from strings)."""
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False)
+        raise InputInvalid(*map(field_error, errors)) from None

@@ -1,0 +1,150 @@
+"""Accounts over JSON: register, sign in and out, refresh, profiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from mealshare.api import Reply, api_view, etag_of, require_match
+from mealshare.core.errors import DomainError, NotFound
+from mealshare.core.security.identity import AuthMethod
+from mealshare.core.security.permissions import CorePermission
+from mealshare.features.accounts import queries
+from mealshare.features.accounts.entry import leave
+from mealshare.features.accounts.factory import (
+    account_service,
+    auth_settings,
+    client_of,
+    password_check,
+    password_service,
+    registration,
+    token_service,
+)
+from mealshare.features.accounts.present import login_out, person_out, profile_out, tokens_out
+from mealshare.features.accounts.resources import PersonContext
+from mealshare.features.accounts.rules import AccountPermission
+from mealshare.features.accounts.schemas import (
+    LoginInput,
+    LoginOut,
+    PersonOut,
+    ProfileOut,
+    ProfilePatch,
+    RefreshInput,
+    RegisterInput,
+    TokensOut,
+)
+from mealshare.features.accounts.service_registration import Application
+from mealshare.features.accounts.service_tokens import RefreshRefused, TokenService
+
+PUBLIC = CorePermission.PUBLIC
+#: RFC 6749, 5.1: an answer with tokens in it is kept nowhere.
+NO_STORE = (("Cache-Control", "no-store"),)
+JWKS_SECONDS = 300
+
+
+class TokenRefused(DomainError):
+    """A refresh token does not count (401)."""
+
+    status = 401
+
+
+@api_view(route_name="api.users", request_method="POST", permission=PUBLIC, body=RegisterInput, returns=PersonOut, status=201,
+          summary="Register", tags=("accounts",), errors=("registration_closed", "rate_limited"),
+          description="Makes an account.  Signing in is another request: `POST /api/login`.")  # fmt: skip
+def register(context: Any, request: Request, body: RegisterInput) -> Reply:
+    """Make an account."""
+    wanted = Application(body.username, body.email, body.password, body.locale, body.time_zone)
+    new = registration(request).accept(wanted, client_of(request).address)
+    account_service(request).create(new)
+    person = queries.person_by_username(request.conn, new.username)
+    assert person is not None
+    value = person_out(person, request.registry["base_url"])
+    return Reply(value, headers=[("Location", f"/api/users/{person.username}")])
+
+
+@api_view(route_name="api.user", request_method="GET", permission=PUBLIC, context=PersonContext, returns=PersonOut,
+          summary="A person", tags=("accounts",), errors=("not_found",))  # fmt: skip
+def show_person(context: PersonContext, request: Request) -> PersonOut:
+    """The public profile of a person."""
+    return person_out(context, request.registry["base_url"])
+
+
+@api_view(route_name="api.login", request_method="POST", permission=PUBLIC, body=LoginInput, returns=LoginOut, summary="Log in",
+          tags=("accounts",), errors=("bad_credentials", "account_suspended", "rate_limited"),
+          description="Gives an access token for `Authorization: Bearer`, and a refresh token to get the next one with.")  # fmt: skip
+def login(context: Any, request: Request, body: LoginInput) -> Reply:
+    """Sign a program in."""
+    client = client_of(request)
+    verified = password_check(request).login(body.login, body.password, client.address)
+    if verified.new_hash is not None:
+        password_service(request).rehash(verified.person, verified.new_hash)
+    pair = token_service(request).grant(verified.person, client)
+    return Reply(login_out(pair, verified.person, request.registry["base_url"]), headers=NO_STORE)
+
+
+@api_view(route_name="api.token.refresh", request_method="POST", permission=PUBLIC, body=RefreshInput, returns=TokensOut,
+          summary="Refresh the tokens", tags=("accounts",),
+          errors=("refresh_token_invalid", "refresh_token_expired", "refresh_token_reused"),
+          description="Each refresh token is good once.  A second use ends the whole sign-in, so a client must not refresh "
+                      "twice at the same time.")  # fmt: skip
+def refresh(context: Any, request: Request, body: RefreshInput) -> Reply:
+    """A new pair of tokens for a refresh token."""
+    # In a transaction of its own: a token that was used before ends its grant although the answer is an error.
+    with request.registry["open_work"]() as work:
+        service = TokenService(work, auth_settings(request), request.registry["access_tokens"])
+        outcome = service.refresh(body.refresh_token)
+    if isinstance(outcome, RefreshRefused):
+        raise TokenRefused(outcome.code)
+    return Reply(tokens_out(outcome), headers=NO_STORE)
+
+
+@api_view(route_name="api.logout", request_method="POST", permission=CorePermission.SIGNED_IN, status=204, summary="Log out",
+          tags=("accounts",), description="Ends the sign-in that the token belongs to, or the browser's session.")  # fmt: skip
+def logout(context: Any, request: Request) -> None:
+    """End the grant of the token, or the session of the cookie."""
+    identity = request.identity
+    if identity.method is AuthMethod.SESSION:
+        leave(request)
+    else:
+        token_service(request).revoke(identity.account_id, identity.session_id)
+
+
+@api_view(route_name="api.profile", request_method="GET", permission=AccountPermission.READ_OWN_PROFILE, returns=ProfileOut,
+          summary="Your own profile", tags=("accounts",))  # fmt: skip
+def show_profile(context: Any, request: Request) -> Reply:
+    """One's own profile."""
+    return _own_profile(request)
+
+
+@api_view(route_name="api.profile", request_method="PATCH", permission=AccountPermission.EDIT_OWN_PROFILE, body=ProfilePatch,
+          returns=ProfileOut, summary="Change your profile", tags=("accounts",), errors=("precondition_failed",),
+          description="A JSON merge patch (RFC 7396): what is absent stays, null puts back what a new account has.")  # fmt: skip
+def change_profile(context: Any, request: Request, body: ProfilePatch) -> Reply:
+    """Change one's own profile."""
+    service = account_service(request)
+    if "HTTP_IF_MATCH" in request.environ:
+        # Read in the transaction that writes, so that nothing comes in between.
+        request.db.connection()
+        require_match(request, _own_profile(request).etag or "")
+    service.change_profile(request.identity.account_id, body.model_dump(exclude_unset=True))
+    return _own_profile(request)
+
+
+@view_config(route_name="jwks", request_method="GET", permission=PUBLIC)
+def jwks(context: Any, request: Request) -> Response:
+    """The public keys that access tokens can be checked with (RFC 7517); none where the algorithm has only a secret."""
+    response = Response(json_body=request.registry["access_tokens"].keys.jwks(), content_type="application/jwk-set+json")
+    response.cache_control.public = True
+    response.cache_control.max_age = JWKS_SECONDS
+    return response
+
+
+def _own_profile(request: Request) -> Reply:
+    profile = queries.profile(request.conn, request.identity.account_id)
+    if profile is None:
+        raise NotFound
+    value = profile_out(profile, request.registry["base_url"])
+    return Reply(value, etag=etag_of(*vars(value).values()))

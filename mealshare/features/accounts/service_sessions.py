@@ -1,0 +1,110 @@
+"""Sessions of browsers: rows that the cookie's random id leads to, so that ending one ends it at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CursorResult, Delete, Update, delete, insert, or_, update
+
+from mealshare.core import clock
+from mealshare.core.ids import new_id
+from mealshare.core.security.identity import AuthMethod
+from mealshare.core.security.tokens import hash_token, new_token
+from mealshare.core.work import Work
+from mealshare.features.accounts.events import SignedIn
+from mealshare.features.accounts.models import Grant, PasswordReset, RefreshToken, Session
+from mealshare.features.accounts.settings import AuthSettings
+
+
+@dataclass(frozen=True)
+class Client:
+    """Where a request comes from: the address of the peer, and what the program calls itself."""
+
+    address: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True)
+class NewSession:
+    """A session that was just made; ``token`` is for the cookie and is kept nowhere else."""
+
+    id: int
+    token: str
+
+
+class SessionService:
+    """Writes sessions in the transaction of ``work``."""
+
+    def __init__(self, work: Work, settings: AuthSettings) -> None:
+        self.work = work
+        self.settings = settings
+
+    def start(self, account_id: int, client: Client, old_token: str | None = None) -> NewSession:
+        """Sign a browser in under a new random id; the session that it had before (``old_token``) ends."""
+        if old_token is not None:
+            self.end_token(old_token)
+        moment = clock.now()
+        session = NewSession(new_id(), new_token())
+        self.work.session.execute(
+            insert(Session).values(
+                id=session.id, token_hash=hash_token(session.token), user_id=account_id,
+                created_at=moment, last_seen_at=moment, authenticated_at=moment,
+                expires_at=moment + self.settings.session_life, address=client.address, user_agent=client.user_agent,
+            )
+        )  # fmt: skip
+        self.work.publish(SignedIn(account_id, AuthMethod.SESSION))
+        return session
+
+    def touch(self, session_id: int, seen_before: datetime) -> None:
+        """Write down that the session is in use, unless somebody did so after ``seen_before``."""
+        seen = update(Session).where(Session.id == session_id, Session.last_seen_at < seen_before)
+        self.work.session.execute(seen.values(last_seen_at=clock.now()))
+
+    def end_token(self, token: str) -> None:
+        """End the session that the cookie names, if there is one."""
+        self.work.session.execute(delete(Session).where(Session.token_hash == hash_token(token)))
+
+    def end(self, account_id: int, session_id: int) -> bool:
+        """End a session of that account; False when it has none with that id."""
+        mine = delete(Session).where(Session.id == session_id, Session.user_id == account_id)
+        return changed_rows(self.work, mine) > 0
+
+
+def end_all_access(work: Work, account_id: int, *, keep_session: int | None = None) -> None:
+    """End every session (but ``keep_session``), grant and reset link of the account."""
+    sessions = delete(Session).where(Session.user_id == account_id)
+    if keep_session is not None:
+        sessions = sessions.where(Session.id != keep_session)
+    work.session.execute(sessions)
+    work.session.execute(
+        update(Grant).where(Grant.user_id == account_id, Grant.revoked_at.is_(None)).values(revoked_at=clock.now())
+    )
+    work.session.execute(delete(PasswordReset).where(PasswordReset.user_id == account_id))
+
+
+def sweep(work: Work, settings: AuthSettings) -> int:
+    """Delete what can no longer sign anybody in; return how many rows went (those of a grant's tokens not counted).
+
+    A used refresh token stays until it would have expired, because a second use of it must be noticed.
+    """
+    moment = clock.now()
+    return sum(
+        changed_rows(work, statement)
+        for statement in (
+            delete(Session).where(
+                or_(Session.expires_at < moment, Session.last_seen_at < moment - settings.session_idle)
+            ),
+            delete(Grant).where(or_(Grant.expires_at < moment, Grant.revoked_at < moment - settings.refresh_idle)),
+            delete(RefreshToken).where(RefreshToken.expires_at < moment),
+            delete(PasswordReset).where(PasswordReset.expires_at < moment),
+        )
+    )
+
+
+def changed_rows(work: Work, statement: Delete | Update) -> int:
+    """Run the statement; how many rows it changed."""
+    result: Any = work.session.execute(statement)
+    assert isinstance(result, CursorResult)
+    return result.rowcount

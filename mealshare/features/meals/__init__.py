@@ -1,0 +1,60 @@
+"""Meals: what somebody ate, with its tags and places."""
+
+from __future__ import annotations
+
+from pyramid.config import Configurator
+from sqlalchemy import update
+
+from mealshare.core.i18n import _
+from mealshare.core.work import Work
+from mealshare.features.accounts.resources import Users
+from mealshare.features.media.events import MediaProcessed
+from mealshare.features.meals import drafts
+from mealshare.features.meals.html import add_card_action, own_action
+from mealshare.features.meals.models import Post
+from mealshare.features.meals.present import MealJson
+from mealshare.features.meals.resources import Meals, MealsOfPerson
+from mealshare.features.meals.rules import RULES
+
+MESSAGES = {
+    "food_or_photo": _("Say what you ate, or add a photo."),
+    "eaten_at_range": _("This is too far away: nobody eats that early, or the day after tomorrow."),
+    "half_a_coordinate": _("Latitude and longitude belong together."),
+    "bad_country": _("This is not a country code of two letters, such as FR."),
+    "allergen_in_both": _("An allergen cannot be both contained and absent."),
+    "tag_empty": _("A tag needs at least one letter."),
+    "tag_too_long": _("A tag may have at most 50 characters."),
+    "tag_characters": _("A tag consists of letters, digits and underscores."),
+    "tag_letter": _("A tag needs at least one letter."),
+    "edited_elsewhere": _("This meal was changed in the meantime. Save again to replace that change with what stands here."),
+}
+
+
+def _picture_ready(work: Work, event: MediaProcessed) -> None:
+    """A picture of a meal changed its looks: cards of the old version must not be used any more."""
+    if event.post_id is not None:
+        work.session.execute(update(Post).where(Post.id == event.post_id).values(version=Post.version + 1))
+
+
+def includeme(config: Configurator) -> None:
+    """Wire the feature."""
+    config.add_rules(RULES)
+    config.add_messages(MESSAGES)
+    config.registry["card_actions"] = []
+    config.add_directive("add_card_action", add_card_action, action_wrap=False)
+    config.registry["meal_json"] = MealJson(config.registry)
+    config.subscribe(MediaProcessed, _picture_ready)
+    config.add_sign_in_hook(drafts.publish)
+
+    config.add_route("meal.new", "/new")
+    config.add_route("meal.edit", "/@{username}/{id}/edit", factory=MealsOfPerson, traverse="/{username}/{id}")
+    config.add_route("meal.delete", "/@{username}/{id}/delete", factory=MealsOfPerson, traverse="/{username}/{id}")
+    config.add_route("meal", "/@{username}/{id:[0-9]+}", factory=MealsOfPerson, traverse="/{username}/{id}")
+    config.add_api_route("api.meals", "/api/meals")
+    config.add_api_route("api.meals.today", "/api/meals/today")
+    config.add_api_route("api.meal", "/api/meals/{id}", factory=Meals, traverse="/{id}")
+    config.add_api_route("api.user.meals", "/api/users/{username}/meals", factory=Users, traverse="/{username}")
+    config.add_api_route("api.tags", "/api/tags")
+    config.add_card_action(own_action)
+    config.scan(".web")
+    config.scan(".api")

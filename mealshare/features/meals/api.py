@@ -1,0 +1,166 @@
+"""The JSON face of meals and tags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.request import Request
+
+from mealshare.api import Query, RawJson, Reply, api_view, check_not_modified, page_headers, require_match
+from mealshare.core.clock import now
+from mealshare.core.dates import eaten_on
+from mealshare.core.db import Page
+from mealshare.features.accounts.resources import PersonContext
+from mealshare.features.meals.factory import meal_service
+from mealshare.features.meals.present import MealJson, meal_etag, tag_summary
+from mealshare.features.meals.queries import (
+    OF_ACCOUNT,
+    PUBLIC,
+    Card,
+    CardList,
+    card_by_id,
+    filter_conditions,
+    meals_of_day,
+    top_tags,
+)
+from mealshare.features.meals.resources import MealContext, viewer_of
+from mealshare.features.meals.rules import MealPermission
+from mealshare.features.meals.schemas import MealFilter, MealInput, MealOut, MealPatch, TagSummary
+from pydantic import Field
+
+TAGS = ("meals",)
+
+
+class TagQuery(Query):
+    """How many tags are wanted."""
+
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+def list_reply(request: Request, page: Page[Card]) -> Reply:
+    """A page of meals with its links."""
+    body = request.registry["meal_json"].many(page.items, request.identity)
+    return Reply(RawJson(body), headers=page_headers(request, page))
+
+
+def one_reply(request: Request, card: Card, **options: Any) -> Reply:
+    """One meal with its entity tag."""
+    body = request.registry["meal_json"].one(card, request.identity)
+    return Reply(RawJson(body), etag=meal_etag(card, request.identity), **options)
+
+
+def filtered_page(request: Request, meals: CardList, query: MealFilter, **parameters: Any) -> Page[Card]:
+    """The page of ``meals`` that ``query`` asks for."""
+    conditions = [] if query.is_empty else filter_conditions(
+        meal_type=query.meal_type, diets=query.diet, without=query.without, tag=query.tag, place=query.place,
+        since=query.since, until=query.until, photo=query.photo,
+    )  # fmt: skip
+    return meals.page(request.conn, query.window(), viewer_of(request), *conditions, **parameters)
+
+
+def fresh_card(request: Request, meal_id: int) -> Card:
+    """The meal as this request has just written it."""
+    request.db.flush()
+    card = card_by_id(request.conn, meal_id, viewer_of(request))
+    assert card is not None
+    return card
+
+
+@api_view(route_name="api.meals", request_method="GET", permission=MealPermission.LIST, query=MealFilter, returns=list[MealOut],
+          paged=True, tags=TAGS, summary="List public meals", description="Public meals of everybody, newest post first.")  # fmt: skip
+def list_meals(context: Any, request: Request, query: MealFilter) -> Reply:
+    """Public meals, filtered."""
+    return list_reply(request, filtered_page(request, PUBLIC, query))
+
+
+@api_view(route_name="api.meals", request_method="POST", permission=MealPermission.POST, body=MealInput, returns=MealOut, status=201,
+          tags=TAGS, summary="Post a meal", description="Publishes what you ate. Needs food, or a picture that was uploaded before.",
+          errors=("invalid",))  # fmt: skip
+def create_meal(context: Any, request: Request, body: MealInput) -> Reply:
+    """Post a meal as oneself."""
+    return _create(request, body)
+
+
+@api_view(route_name="api.meals.today", request_method="GET", permission=MealPermission.POST, returns=list[MealOut], tags=TAGS,
+          summary="List your meals of today",
+          description="What you ate today by the calendar of your own time zone, whatever its visibility.")  # fmt: skip
+def list_today(context: Any, request: Request) -> Reply:
+    """One's own meals of today."""
+    identity = request.identity
+    page = meals_of_day(request.conn, identity.account_id, eaten_on(now(), identity.time_zone))
+    return list_reply(request, page)
+
+
+@api_view(route_name="api.meal", request_method="GET", permission=MealPermission.VIEW, context=MealContext, returns=MealOut,
+          tags=TAGS, summary="Read a meal", description="Answers 304 when If-None-Match has the current entity tag.")  # fmt: skip
+def read_meal(context: MealContext, request: Request) -> Any:
+    """One meal."""
+    return check_not_modified(request, meal_etag(context.card, request.identity)) or one_reply(request, context.card)
+
+
+@api_view(route_name="api.meal", request_method="PUT", permission=MealPermission.EDIT, context=MealContext, body=MealInput,
+          returns=MealOut, tags=TAGS, errors=("precondition_failed", "invalid"), summary="Replace a meal",
+          description="What is left out goes back to its default. With If-Match: only if nobody changed it since.")  # fmt: skip
+def replace_meal(context: MealContext, request: Request, body: MealInput) -> Reply:
+    """Replace what one's meal says."""
+    return _edit(context, request, body)
+
+
+@api_view(route_name="api.meal", request_method="PATCH", permission=MealPermission.EDIT, context=MealContext, body=MealPatch,
+          body_type="application/merge-patch+json", returns=MealOut, tags=TAGS, errors=("precondition_failed", "invalid"),
+          summary="Change a meal", description="A JSON merge patch (RFC 7396): null takes a value back to its default.")  # fmt: skip
+def patch_meal(context: MealContext, request: Request, body: MealPatch) -> Reply:
+    """Change some members of one's meal."""
+    return _edit(context, request, body.applied_to(context.card))
+
+
+@api_view(route_name="api.meal", request_method="DELETE", permission=MealPermission.DELETE, context=MealContext, status=204, tags=TAGS,
+          errors=("precondition_failed",), summary="Delete a meal", description="Its pictures go as well. Cannot be undone.")  # fmt: skip
+def delete_meal(context: MealContext, request: Request) -> None:
+    """Delete a meal."""
+    _check_match(context, request)
+    meal_service(request).delete(context.account_id, context.id)
+
+
+@api_view(route_name="api.user.meals", request_method="GET", permission=MealPermission.LIST, context=PersonContext, query=MealFilter,
+          returns=list[MealOut], paged=True, tags=("users", "meals"), summary="List a person's meals",
+          description="Those that you may see, newest post first.")  # fmt: skip
+def list_person_meals(context: PersonContext, request: Request, query: MealFilter) -> Reply:
+    """What the viewer may see of a person."""
+    return list_reply(request, filtered_page(request, OF_ACCOUNT, query, account=context.account_id))
+
+
+@api_view(route_name="api.user.meals", request_method="POST", permission=MealPermission.POST_AS, context=PersonContext, body=MealInput,
+          returns=MealOut, status=201, tags=("users", "meals"), errors=("invalid",), summary="Post a meal under your name",
+          description="The same as posting to /api/meals; only under your own name.")  # fmt: skip
+def create_person_meal(context: PersonContext, request: Request, body: MealInput) -> Reply:
+    """Post a meal at one's own address."""
+    return _create(request, body)
+
+
+@api_view(route_name="api.tags", request_method="GET", permission=MealPermission.LIST, query=TagQuery, returns=list[TagSummary],
+          tags=("tags",), summary="List tags", description="The tags with the most public meals.")  # fmt: skip
+def list_tags(context: Any, request: Request, query: TagQuery) -> list[TagSummary]:
+    """Much used tags."""
+    return [tag_summary(tag, request.registry["base_url"]) for tag in top_tags(request.conn, query.limit)]
+
+
+def _create(request: Request, body: MealInput) -> Reply:
+    meal = meal_service(request).post(request.identity.account_id, body)
+    base_url: str = request.registry["base_url"]
+    headers = [("Location", f"{base_url}/api/meals/{meal.id}")]
+    return one_reply(request, fresh_card(request, meal.id), status=201, headers=headers)
+
+
+def _edit(context: MealContext, request: Request, body: MealInput) -> Reply:
+    _check_match(context, request)
+    meal_service(request).edit(context.account_id, context.id, body, version=context.card.version)
+    return one_reply(request, fresh_card(request, context.id))
+
+
+def _check_match(context: MealContext, request: Request) -> None:
+    """If-Match guards what people wrote: a new like does not make a version stale, so only the version counts."""
+    require_match(request, str(context.card.version), part=lambda etag: etag.partition("-")[0])
+
+
+__all__ = ["MealJson", "filtered_page", "list_reply"]

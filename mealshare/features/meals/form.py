@@ -1,0 +1,117 @@
+"""The compose form: between what a browser posts and a `MealInput`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from pyramid.request import Request
+
+from mealshare.core.dates import parse_local, to_local, valid_zone
+from mealshare.core.errors import FieldError
+from mealshare.core.i18n import _
+from mealshare.core.settings import settings_of
+from mealshare.features.media import MediaSettings
+from mealshare.features.media.urls import media_out
+from mealshare.features.meals.queries import Card
+from mealshare.features.meals.schemas import MealInput, as_input
+from mealshare.features.meals.vocabulary import Allergen, Diet, MealType, Source, Visibility
+from mealshare.web.forms import Form
+
+VOCABULARY = SimpleNamespace(MealType=MealType, Diet=Diet, Allergen=Allergen, Source=Source, Visibility=Visibility)
+ACCEPT = "image/jpeg,image/png,image/webp,image/gif,image/avif,image/heic,.heic"
+LISTS = ("diets", "contains", "free_from", "media_id", "media_remove")
+#: What goes from the form into the meal as it is.
+PLAIN = ("food", "note", "meal_type", "visibility", "source", "spoiler_text", "recipe_url", "diets")
+SUBMIT = _("I ate this!")
+SAVE = _("Save")
+_BETWEEN_TAGS = re.compile(r"[\s,，、;；]+")
+
+
+def new_form(request: Request) -> Form[MealInput]:
+    """An empty compose box."""
+    return Form(request, MealInput, {"visibility": Visibility.PUBLIC})
+
+
+def edit_form(request: Request, card: Card) -> Form[MealInput]:
+    """The compose box with everything that the meal says."""
+    values: dict[str, Any] = as_input(card)
+    values |= {
+        "eaten_at": to_local(card.eaten_at, card.time_zone).strftime("%Y-%m-%dT%H:%M"),
+        "place": card.place_name or "",
+        "tags": " ".join(values["tags"]),
+        "contains": values["allergens"]["contains"],
+        "free_from": values["allergens"]["free_from"],
+        "version": card.version,
+        "_media": [media_out(item, "") for item in card.media],
+    }
+    return Form(request, MealInput, {name: "" if value is None else value for name, value in values.items()})
+
+
+def compose_values(request: Request, form: Form[MealInput], action: str, submit: str = SUBMIT) -> dict[str, Any]:
+    """What the compose template needs."""
+    settings = settings_of(request.registry, MediaSettings)
+    limits = SimpleNamespace(per_post=settings.per_post, max_bytes=settings.max_bytes, accept=ACCEPT)
+    return {"form": form, "limits": limits, "vocabulary": VOCABULARY, "action": action, "submit": request.translate(submit)}
+
+
+def meal_data(form: Form[MealInput], *, card: Card | None = None) -> dict[str, Any]:
+    """The posted form as data for `MealInput`, without its pictures; what cannot be read becomes an error of the form.
+
+    A new meal is in the time zone of the browser, if that tells it, or of the account; one that is edited keeps its own.
+    """
+    form.values["sensitive"] = ""
+    form.read(lists=LISTS)
+    values = form.values
+    data = {name: values[name] for name in PLAIN if values.get(name)}
+    data["sensitive"] = bool(values.get("sensitive"))
+    data["tags"] = [tag for tag in _BETWEEN_TAGS.split(str(values.get("tags", ""))) if tag]
+    data["allergens"] = {name: values.get(name, []) for name in ("contains", "free_from")}
+    zone = card.time_zone if card else _zone(form)
+    if zone:
+        data["time_zone"] = zone
+    if values.get("eaten_at"):
+        try:
+            data["eaten_at"] = parse_local(values["eaten_at"], zone or "UTC")
+        except ValueError:
+            form.fail(FieldError("eaten_at", "bad_datetime"))
+    if values.get("place"):
+        data["place"] = {"name": values["place"]}
+    if card is not None:
+        _keep(data, card)
+    return data
+
+
+def _zone(form: Form[MealInput]) -> str | None:
+    posted = form.values.get("time_zone")
+    if isinstance(posted, str) and valid_zone(posted):
+        return posted
+    identity = form.request.identity
+    return identity.time_zone if identity else None
+
+
+def _keep(data: dict[str, Any], card: Card) -> None:
+    """What the form does not show must survive an edit: the place's city, the seconds, the language."""
+    before = as_input(card)
+    data["language"] = card.language
+    if data.get("place") and card.place_name == data["place"]["name"]:
+        data["place"] = before["place"]
+    if data.get("eaten_at") == card.eaten_at.replace(second=0):
+        data["eaten_at"] = card.eaten_at
+
+
+def kept_media(form: Form[MealInput], known: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The pictures of ``known`` (rows with id and description) that the form keeps, in its order, as it describes them."""
+    values = form.values
+    ids, places = values.get("media_id", []), form.request.POST.getall("media_position")
+    removed, rows = set(values.get("media_remove", [])), {str(row["id"]): row for row in known}
+    posted_alts = form.request.POST.getall("media_alt")
+    kept = []
+    for index, id in enumerate(ids):
+        if id in rows and id not in removed:
+            text = posted_alts[index] if index < len(posted_alts) else ""
+            place = places[index] if index < len(places) else ""
+            kept.append((int(place) if place.isascii() and place.isdigit() else index + 1, index, {"id": id, "description": text}))
+    return [item for _place, _index, item in sorted(kept, key=lambda entry: entry[:2])]

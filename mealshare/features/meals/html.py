@@ -1,0 +1,106 @@
+"""Cards as HTML: one rendered fragment for each version and language, with the live parts filled in for each reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from markupsafe import Markup
+from pyramid.config import Configurator
+from pyramid.renderers import render
+from pyramid.request import Request
+
+from mealshare.core.i18n import _
+from mealshare.features.media.urls import media_out
+from mealshare.features.meals.queries import Card
+from mealshare.features.meals.vocabulary import MealType, Source, Visibility
+from mealshare.web.ui import Ui
+
+#: Where the fragment is cut.  People's words cannot contain it: they are escaped or sanitised.
+LIVE = "<!--live-->"
+VISIBILITY_ICONS = {
+    Visibility.PUBLIC: "globe",
+    Visibility.UNLISTED: "globe-lock",
+    Visibility.FOLLOWERS: "users",
+    Visibility.ONLY_ME: "lock",
+}
+
+SENSITIVE = _("photos that not everybody wants to see")
+TITLE = _("${who}: ${food}")
+EDIT = _("Edit")
+DELETE = _("Delete")
+
+CardAction = Callable[[Ui, Card], str]
+
+
+def add_card_action(config: Configurator, action: CardAction) -> None:
+    """Directive ``config.add_card_action(action)``: ``action(ui, card)`` gives HTML for the row below each card."""
+    config.registry["card_actions"].append(action)
+
+
+def card_values(card: Card, ui: Ui) -> dict[str, Any]:
+    """What the templates of a meal need beside the card itself."""
+    photos = [media_out(item, "") for item in card.media]
+    meal_type = MealType(card.meal_type)
+    visibility = Visibility(card.visibility)
+    return {
+        "card": card,
+        "ui": ui,
+        "photos": photos,
+        "ready": [photo for photo in photos if photo.state == "ready"],
+        "hidden": bool(card.spoiler_text or (card.sensitive and photos)),
+        "warning": card.spoiler_text or ui.t(SENSITIVE),
+        "food": card.food or ui.t(meal_type.label),
+        "meal_type": meal_type,
+        "visibility": visibility,
+        "visibility_icon": VISIBILITY_ICONS[visibility],
+        "source": Source(card.source) if card.source else None,
+        "where": ", ".join(part for part in (card.place_name, card.place_city) if part),
+        "recipe_host": urlsplit(card.recipe_url).hostname or card.recipe_url if card.recipe_url else "",
+        "contained": card.allergens_contained,
+        "free_from": card.allergens_free_from,
+        "diets": card.diets,
+    }
+
+
+def meal_title(card: Card, ui: Ui) -> str:
+    """What a page about the meal is called."""
+    return ui.t(
+        TITLE,
+        who=card.display_name or card.username,
+        food=card.food or ui.t(MealType(card.meal_type).label),
+    )
+
+
+def render_cards(request: Request, cards: Sequence[Card]) -> list[Markup]:
+    """Each card as HTML for this reader."""
+    ui = Ui.of(request)
+    fragments = request.registry["fragments"]
+    rendered = []
+    for card in cards:
+        key = ("html", card.id, card.version, card.author_version, ui.locale)
+        parts: list[str] | None = fragments.get(key)
+        if parts is None:
+            parts = render("mealshare.features.meals:templates/card.pt", card_values(card, ui), request=request).split(LIVE)
+            fragments.put(key, parts)
+        before, middle, after = parts
+        rendered.append(Markup("".join((before, ui.relative(card.created_at), middle, card_actions(ui, card), after))))  # noqa: S704
+    return rendered
+
+
+def card_actions(ui: Ui, card: Card) -> str:
+    """What the reader can do with the meal."""
+    return "".join([action(ui, card) for action in ui.registry["card_actions"]])
+
+
+def own_action(ui: Ui, card: Card) -> str:
+    """The link to edit one's own meal."""
+    identity = ui.identity
+    if identity is None or identity.account_id != card.account_id:
+        return ""
+    path = f"/@{card.username}/{card.id}"
+    return Markup(
+        '<span class="actions__end cluster"><a class="button button--small" href="{}/edit">{}{}</a>'
+        '<a class="button button--small button--quiet" href="{}/delete">{}{}</a></span>'
+    ).format(path, ui.icon("pencil"), ui.t(EDIT), path, ui.icon("trash-2"), ui.t(DELETE))

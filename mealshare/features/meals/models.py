@@ -1,0 +1,139 @@
+"""Posts (whatever is published; meals here, comments above), tags, places, revisions."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Date, Float, ForeignKey, Index, String, Text, UniqueConstraint, and_
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mealshare.core.clock import now
+from mealshare.core.db import Base, BitSet, Id, UTCDateTime, Word, one_of
+from mealshare.core.ids import new_id
+from mealshare.features.meals.vocabulary import Allergen, Diet, MealType, Source, Visibility
+
+
+class Post(Base):
+    """What is published, of whatever kind: authorship, visibility, words and counters are the same for all kinds."""
+
+    __tablename__ = "posts"
+    __table_args__ = (one_of("visibility", Visibility), one_of("meal_type", MealType), one_of("source", Source))
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
+    kind: Mapped[str] = mapped_column(Word)
+    uri: Mapped[str] = mapped_column(String(500), unique=True)
+    url: Mapped[str] = mapped_column(String(500))
+    account_id: Mapped[int] = mapped_column(Id, ForeignKey("accounts.id", ondelete="CASCADE"))
+    in_reply_to_id: Mapped[int | None] = mapped_column(Id, ForeignKey("posts.id", ondelete="SET NULL"))
+    root_id: Mapped[int | None] = mapped_column(Id, ForeignKey("posts.id", ondelete="SET NULL"))
+    note: Mapped[str] = mapped_column(Text, default="")
+    note_html: Mapped[str] = mapped_column(Text, default="")
+    spoiler_text: Mapped[str] = mapped_column(String(500), default="")
+    sensitive: Mapped[bool] = mapped_column(default=False)
+    #: BCP 47.
+    language: Mapped[str | None] = mapped_column(String(20))
+    visibility: Mapped[str] = mapped_column(Word, default=Visibility.PUBLIC)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    edited_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: A deleted post is a tombstone: its address stays taken, its content is gone.
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Counts the changes of what a reader sees; part of the key of rendered fragments, and the ETag.
+    version: Mapped[int] = mapped_column(default=1)
+    likes_count: Mapped[int] = mapped_column(default=0)
+    comments_count: Mapped[int] = mapped_column(default=0)
+    ate_too_count: Mapped[int] = mapped_column(default=0)
+
+    # What only a meal has.
+    food: Mapped[str | None] = mapped_column(String(140))
+    meal_type: Mapped[str | None] = mapped_column(Word)
+    eaten_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    #: The date on the eater's wall: what diary and calendar go by.
+    eaten_on: Mapped[date | None] = mapped_column(Date)
+    place_id: Mapped[int | None] = mapped_column(Id, ForeignKey("places.id", ondelete="SET NULL"))
+    source: Mapped[str | None] = mapped_column(Word)
+    diets: Mapped[tuple[Diet, ...]] = mapped_column(BitSet(Diet), default=())
+    allergens_contained: Mapped[tuple[Allergen, ...]] = mapped_column(BitSet(Allergen), default=())
+    allergens_free_from: Mapped[tuple[Allergen, ...]] = mapped_column(BitSet(Allergen), default=())
+    recipe_url: Mapped[str | None] = mapped_column(String(2000))
+    inspired_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("posts.id", ondelete="SET NULL"))
+    #: The tags as they were typed, in order; the rows of post_tags are the index.
+    tag_names: Mapped[list[str]] = mapped_column(JSON, default=list)
+
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_abstract": True}  # noqa: RUF012
+
+
+class Meal(Post):
+    """Something that somebody ate."""
+
+    __mapper_args__ = {"polymorphic_identity": "meal"}  # noqa: RUF012
+
+
+_meal = and_(Post.kind == "meal", Post.deleted_at.is_(None))
+_public_meal = and_(_meal, Post.visibility == "public")
+# Every list reads one of these backwards and stops when its page is full, whatever the size of the table.
+Index("ix_posts_public_meals", Post.id, sqlite_where=_public_meal, postgresql_where=_public_meal)
+Index("ix_posts_account_meals", Post.account_id, Post.id, sqlite_where=_meal, postgresql_where=_meal)
+Index("ix_posts_account_eaten_on", Post.account_id, Post.eaten_on, Post.id, sqlite_where=_meal, postgresql_where=_meal)
+Index("ix_posts_place_meals", Post.place_id, Post.id, sqlite_where=_public_meal, postgresql_where=_public_meal)
+Index("ix_posts_in_reply_to_id", Post.in_reply_to_id, Post.id)
+Index("ix_posts_root_id", Post.root_id, Post.id)
+Index("ix_posts_inspired_by_id", Post.inspired_by_id, Post.id)
+
+
+class Tag(Base):
+    """A hashtag: ``name`` is what makes two the same, ``display`` how the first one to use it wrote it."""
+
+    __tablename__ = "tags"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    display: Mapped[str] = mapped_column(String(100))
+    #: Public meals with the tag, kept exact with each write.
+    meals_count: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+
+
+Index("ix_tags_meals_count", Tag.meals_count, Tag.id)
+
+
+class PostTag(Base):
+    """Which post has which tag."""
+
+    __tablename__ = "post_tags"
+
+    tag_id: Mapped[int] = mapped_column(Id, ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    post_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("posts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, index=True
+    )
+
+
+class Place(Base):
+    """Where somebody ate; people who name the same place share its row."""
+
+    __tablename__ = "places"
+    __table_args__ = (UniqueConstraint("name_key", "city_key", "country_code"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
+    name: Mapped[str] = mapped_column(String(200))
+    city: Mapped[str] = mapped_column(String(100), default="")
+    country_code: Mapped[str] = mapped_column(String(2), default="")
+    latitude: Mapped[float | None] = mapped_column(Float)
+    longitude: Mapped[float | None] = mapped_column(Float)
+    name_key: Mapped[str] = mapped_column(String(400))
+    city_key: Mapped[str] = mapped_column(String(200), default="")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+
+
+class PostRevision(Base):
+    """What a post said before an edit."""
+
+    __tablename__ = "post_revisions"
+    __table_args__ = (UniqueConstraint("post_id", "version"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
+    post_id: Mapped[int] = mapped_column(Id, ForeignKey("posts.id", ondelete="CASCADE"))
+    version: Mapped[int] = mapped_column()
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)

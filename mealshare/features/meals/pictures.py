@@ -1,0 +1,66 @@
+"""Pictures that come with a form: stored at once, in a transaction of their own, so that an error elsewhere in the form
+does not lose them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyramid.request import Request
+
+from mealshare.core.errors import DomainError, FieldError, InputInvalid
+from mealshare.features.media.service import media_service
+from mealshare.features.media.uploads import read_photos
+from mealshare.features.media.urls import media_out
+from mealshare.features.meals.form import kept_media
+from mealshare.features.meals.schemas import MealInput
+from mealshare.web.forms import Form
+
+
+def add_pictures(
+    request: Request, form: Form[MealInput], data: dict[str, Any], known: Sequence[Mapping[str, Any]] | None = None
+) -> None:
+    """Store what was uploaded for the signed-in person, and write the pictures into ``data`` and the form's tiles.
+
+    ``known`` are the pictures that the meal has; without it, those named by the form that wait for a meal.
+    """
+    account_id = request.identity.account_id
+    with request.registry["open_work"]() as work:
+        service = media_service(work, request.registry)
+        waiting = service.unattached(account_id, form.values.get("media_id", []))
+        rows = [*(known or ()), *waiting]
+        items = kept_media(form, rows)
+        rows += store_uploads(request, form, service, items, account_id=account_id)
+    finish(form, data, items, rows)
+
+
+def store_uploads(
+    request: Request, form: Form[MealInput], service: Any, items: list[dict[str, Any]], **owner: int | None
+) -> list[Mapping[str, Any]]:
+    """Store the uploaded files behind ``items``; one that is refused becomes an error of the form, the others stay."""
+    stored = []
+    try:
+        uploads = read_photos(request)
+    except InputInvalid as invalid:
+        form.fail_with(invalid)
+        return []
+    for upload in uploads:
+        try:
+            row = service.upload(upload.data, description=upload.description, **owner)
+        except InputInvalid as invalid:
+            form.fail(*(FieldError("media", error.code, error.params) for error in invalid.errors))
+        except DomainError as refused:
+            form.fail(FieldError("media", refused.code, refused.params))
+        else:
+            stored.append(row)
+            items.append({"id": str(row["id"]), "description": row["description"]})
+    return stored
+
+
+def finish(
+    form: Form[MealInput], data: dict[str, Any], items: list[dict[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write the pictures into ``data``, and the tiles into the form."""
+    data["media"] = items
+    by_id = {str(row["id"]): row for row in rows}
+    form.values["_media"] = [media_out({**by_id[item["id"]], "description": item["description"]}, "") for item in items]

@@ -1,0 +1,114 @@
+"""How cards go out: as JSON, and as HTML.
+
+What does not depend on who looks is rendered once for each version of a meal (and of its author, and for HTML each
+language) and kept as a fragment; a new version has a new key, so nothing has to be invalidated.  Counters, the words
+for "how long ago" and what depends on the viewer are filled in live.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from pyramid.registry import Registry
+
+from mealshare.core.cache.fragments import Fragments
+from mealshare.core.dates import rfc3339
+from mealshare.core.security.identity import Identity
+from mealshare.features.media.urls import avatar_url, media_out
+from mealshare.features.meals.queries import Card, TagRow
+from mealshare.features.meals.schemas import (
+    AllergensOut,
+    AuthorOut,
+    MealOut,
+    PlaceOut,
+    TagOut,
+    TagSummary,
+)
+
+
+class MealJson:
+    """Writes meals as JSON."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.base_url: str = registry["base_url"]
+        self.fragments: Fragments = registry["fragments"]
+
+    def one(self, card: Card, viewer: Identity | None) -> bytes:
+        """The JSON object of a meal, as ``viewer`` sees it (the shape of `MealOut`)."""
+        key = ("json", card.id, card.version, card.author_version)
+        fixed: bytes | None = self.fragments.get(key)
+        if fixed is None:
+            fixed = self._fixed(card)
+            self.fragments.put(key, fixed)
+        own = viewer is not None and viewer.account_id == card.account_id
+        flag = b"true" if own else b"false"
+        return b'%b,"likes_count":%d,"comments_count":%d,"ate_too_count":%d,"viewer":{"liked":%b,"wanted":false,"ate_too":false,"own":%b,"can_edit":%b}}' % (
+            fixed, card.likes_count, card.comments_count, card.ate_too_count, b"true" if card.liked else b"false", flag, flag,
+        )  # fmt: skip
+
+    def many(self, cards: Any, viewer: Identity | None) -> bytes:
+        """The JSON array of meals."""
+        return b"[%b]" % b",".join([self.one(card, viewer) for card in cards])
+
+    def _fixed(self, card: Card) -> bytes:
+        """The object without its live members and its closing brace."""
+        text = orjson.dumps(self.out(card))
+        return text[: text.index(b',"likes_count":')]
+
+    def out(self, card: Card) -> MealOut:
+        """The card in its public shape, with no viewer."""
+        place = None
+        if card.place_name is not None:
+            place = PlaceOut(
+                card.place_name, card.place_city or "", card.place_country or "", card.place_latitude, card.place_longitude
+            )
+        return MealOut(
+            id=str(card.id),
+            url=card.url,
+            uri=card.uri,
+            user=AuthorOut(
+                card.username, card.display_name, avatar_url(self.base_url, card.avatar_key), card.author_url
+            ),
+            food=card.food,
+            note=card.note,
+            note_html=card.note_html,
+            meal_type=card.meal_type,  # type: ignore[arg-type]
+            eaten_at=rfc3339(card.eaten_at, card.time_zone),
+            time_zone=card.time_zone,
+            eaten_on=card.eaten_on.isoformat(),
+            created_at=rfc3339(card.created_at),
+            edited_at=None if card.edited_at is None else rfc3339(card.edited_at),
+            visibility=card.visibility,  # type: ignore[arg-type]
+            sensitive=card.sensitive,
+            spoiler_text=card.spoiler_text,
+            language=card.language,
+            media=[media_out(item, self.base_url) for item in card.media],
+            place=place,
+            source=card.source,  # type: ignore[arg-type]
+            tags=[TagOut(name, tag_url(self.base_url, name)) for name in card.tag_names],
+            diets=list(card.diets),
+            allergens=AllergensOut(list(card.allergens_contained), list(card.allergens_free_from)),
+            recipe_url=card.recipe_url,
+            inspired_by=None if card.inspired_by_id is None else str(card.inspired_by_id),
+            version=card.version,
+        )
+
+
+def tag_url(base_url: str, name: str) -> str:
+    """The address of a tag's page, by its name as somebody wrote it."""
+    return f"{base_url}/tags/{name}"
+
+
+def tag_summary(tag: TagRow, base_url: str) -> TagSummary:
+    """A tag in its public shape."""
+    return TagSummary(tag.display, tag_url(base_url, tag.name), tag.meals_count)
+
+
+def meal_etag(card: Card, viewer: Identity | None) -> str:
+    """The entity tag of a meal's JSON for this viewer: its version first, then what else the answer depends on."""
+    own = viewer is not None and viewer.account_id == card.account_id
+    return (
+        f"{card.version}-{card.author_version}-{card.likes_count}-{card.comments_count}-{card.ate_too_count}"
+        f"-{int(card.liked)}{int(own)}"
+    )

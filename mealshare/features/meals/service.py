@@ -1,0 +1,200 @@
+"""Every write to meals: post, edit, change who may see it, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from sqlalchemy import delete, func, select, update
+
+from mealshare.core.clock import now
+from mealshare.core.dates import eaten_on, to_local
+from mealshare.core.errors import InputInvalid, NotFound, PreconditionFailed
+from mealshare.core.ids import new_id, new_id_at
+from mealshare.core.text import Rendered, Tag, extract_mentions, normalise_tag, render_note
+from mealshare.core.work import Work
+from mealshare.features.accounts.models import Account, User
+from mealshare.features.media.service import MediaService
+from mealshare.features.meals.events import MealDeleted, MealEdited, MealPublished
+from mealshare.features.meals.guess import guess_meal_type
+from mealshare.features.meals.indexing import PlaceIndex, TagIndex, counts_publicly
+from mealshare.features.meals.models import Meal, PostRevision
+from mealshare.features.meals.queries import meal_entity
+from mealshare.features.meals.schemas import MAX_TAGS, MealInput
+from mealshare.features.meals.vocabulary import Allergen, Diet, Visibility
+
+#: What a revision keeps, and what makes a meal "edited" when it changes; visibility is not among it.
+CONTENT = (
+    "food", "note", "meal_type", "eaten_at", "time_zone", "place_id", "source", "tag_names", "diets", "allergens_contained",
+    "allergens_free_from", "recipe_url", "spoiler_text", "sensitive", "language",
+)  # fmt: skip
+
+
+M = TypeVar("M", bound=StrEnum)
+
+
+def _ordered(members: type[M], chosen: Sequence[M]) -> tuple[M, ...]:
+    """The chosen members in the order of the enumeration, as the database gives them back."""
+    return tuple(member for member in members if member in chosen)
+
+
+@dataclass(frozen=True)
+class MealService:
+    """Writes meals in one unit of work."""
+
+    work: Work
+    media: MediaService
+    base_url: str
+
+    def post(self, account_id: int, meal: MealInput, *, at: datetime | None = None) -> Meal:
+        """Publish ``meal`` as the account's; ``at`` is only for data of the past (demo, import).
+
+        Raises InputInvalid for pictures that are not the account's, and for too many tags.
+        """
+        session = self.work.session
+        author, user = self._author(account_id)
+        moment = at or now()
+        id = new_id() if at is None else new_id_at(at)
+        post = Meal(
+            id=id,
+            account_id=account_id,
+            uri=f"{self.base_url}/users/{author.username}/posts/{id}",
+            url=f"{self.base_url}/@{author.username}/{id}",
+            created_at=moment,
+            visibility=meal.visibility,
+            tag_names=[],
+        )
+        tags = self._fill(post, meal, default_zone=user.time_zone, default_time=moment)
+        session.add(post)
+        session.flush()
+        self.media.attach(account_id, id, [(item.id, item.description) for item in meal.media])
+        TagIndex(session).replace(post.id, tags, listed_before=False, listed_after=post.visibility == Visibility.PUBLIC)
+        self._count(account_id, before=None, after=post.visibility)
+        self.work.publish(MealPublished(post.id, account_id))
+        return post
+
+    def edit(self, account_id: int, meal_id: int, meal: MealInput, *, version: int | None = None) -> Meal:
+        """Replace what the account's meal says; ``version`` is the one that the client has seen, if it says so.
+
+        What it said before is kept as a revision.  Raises NotFound, PreconditionFailed and InputInvalid.
+        """
+        post = self._own(account_id, meal_id, version)
+        before = {name: getattr(post, name) for name in CONTENT}
+        was = post.visibility
+        tags = self._fill(post, meal, default_zone=post.time_zone or "UTC", default_time=post.eaten_at or post.created_at)
+        changed_media = self.media.attach(account_id, post.id, [(item.id, item.description) for item in meal.media])
+        post.visibility = meal.visibility
+        changed = changed_media or any(getattr(post, name) != before[name] for name in CONTENT)
+        if changed:
+            self._keep_revision(post, before)
+            post.edited_at = now()
+        if changed or was != post.visibility:
+            post.version += 1
+            public, was_public = post.visibility == Visibility.PUBLIC, was == Visibility.PUBLIC
+            TagIndex(self.work.session).replace(post.id, tags, listed_before=was_public, listed_after=public)
+            self._count(account_id, before=was, after=post.visibility)
+            self.work.publish(MealEdited(post.id, account_id))
+        return post
+
+    def set_visibility(self, account_id: int, meal_id: int, visibility: Visibility) -> Meal:
+        """Change who may see the account's meal; this does not mark it as edited."""
+        post = self._own(account_id, meal_id, None)
+        was = post.visibility
+        if was != visibility:
+            post.visibility = visibility
+            post.version += 1
+            TagIndex(self.work.session).relist(post.id, before=was == Visibility.PUBLIC, after=visibility == Visibility.PUBLIC)
+            self._count(account_id, before=was, after=visibility)
+            self.work.publish(MealEdited(post.id, account_id))
+        return post
+
+    def delete(self, account_id: int, meal_id: int, *, version: int | None = None) -> None:
+        """Delete the account's meal: its address stays taken, its words, pictures and revisions go."""
+        session = self.work.session
+        post = self._own(account_id, meal_id, version)
+        TagIndex(session).replace(post.id, (), listed_before=post.visibility == Visibility.PUBLIC, listed_after=False)
+        self._count(account_id, before=post.visibility, after=None)
+        self.media.remove_of_post(post.id)
+        session.execute(delete(PostRevision).where(PostRevision.post_id == post.id))
+        empty: dict[str, Any] = {
+            "food": "", "note": "", "note_html": "", "spoiler_text": "", "place_id": None, "recipe_url": None, "tag_names": [],
+            "diets": (), "allergens_contained": (), "allergens_free_from": (), "source": None, "likes_count": 0,
+        }  # fmt: skip
+        for name, value in empty.items():
+            setattr(post, name, value)
+        post.deleted_at = now()
+        post.version += 1
+        self.work.publish(MealDeleted(post.id, account_id))
+
+    def _own(self, account_id: int, meal_id: int, version: int | None) -> Meal:
+        post = meal_entity(self.work.session, meal_id, account_id)
+        if post is None:
+            raise NotFound
+        if version is not None and post.version != version:
+            raise PreconditionFailed
+        return post
+
+    def _author(self, account_id: int) -> tuple[Account, User]:
+        row = self.work.session.execute(
+            select(Account, User).join(User, User.id == Account.id).where(Account.id == account_id)
+        ).first()
+        if row is None:
+            raise NotFound
+        return row[0], row[1]
+
+    def _fill(self, post: Meal, meal: MealInput, *, default_zone: str, default_time: datetime) -> Sequence[Tag]:
+        """Write the words of ``meal`` into ``post``; return its tags, those of the note included."""
+        rendered = self._render(meal.note)
+        typed = [normalise_tag(name) for name in meal.tags]
+        tags = list({tag.key: tag for tag in (*typed, *rendered.tags)}.values())
+        if len(tags) > MAX_TAGS:
+            raise InputInvalid.of("tags", "too_many", max=MAX_TAGS)
+        zone = meal.time_zone or default_zone
+        post.food, post.note, post.note_html = meal.food, meal.note, rendered.html
+        post.time_zone = zone
+        # Whole seconds: what the API gives back must compare equal when it comes in again.
+        post.eaten_at = (meal.eaten_at or default_time).astimezone(UTC).replace(microsecond=0)
+        post.eaten_on = eaten_on(post.eaten_at, zone)
+        post.meal_type = meal.meal_type or guess_meal_type(to_local(post.eaten_at, zone))
+        post.spoiler_text, post.sensitive, post.language = meal.spoiler_text, meal.sensitive, meal.language
+        post.source, post.recipe_url = meal.source, meal.recipe_url
+        post.diets = _ordered(Diet, meal.diets)
+        post.allergens_contained = _ordered(Allergen, meal.allergens.contains)
+        post.allergens_free_from = _ordered(Allergen, meal.allergens.free_from)
+        post.tag_names = [tag.display for tag in tags]
+        post.place_id = None if meal.place is None else PlaceIndex(self.work.session).find_or_add(meal.place)
+        return tags
+
+    def _render(self, note: str) -> Rendered:
+        names = extract_mentions(note)
+        found: dict[str, str] = {}
+        if names:
+            rows = self.work.session.execute(
+                select(func.lower(Account.username), Account.url).where(
+                    func.lower(Account.username).in_([name.lower() for name in names[:50]]),
+                    Account.domain == "",
+                    Account.suspended_at.is_(None),
+                )
+            )
+            found = {key: url for key, url in rows}
+        return render_note(
+            note,
+            tag_url=lambda key: f"{self.base_url}/tags/{key}",
+            mention_url=lambda name: found.get(name.lower()),
+        )
+
+    def _keep_revision(self, post: Meal, before: dict[str, Any]) -> None:
+        content = {
+            name: value.isoformat() if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+            for name, value in before.items()
+        }
+        self.work.session.add(PostRevision(post_id=post.id, version=post.version, content=content))
+
+    def _count(self, account_id: int, *, before: str | None, after: str | None) -> None:
+        change = counts_publicly(after) - counts_publicly(before)
+        if change:
+            statement = update(Account).where(Account.id == account_id)
+            self.work.session.execute(statement.values(meals_count=Account.meals_count + change))

@@ -1,0 +1,16 @@
+"""Who may react."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mealshare.core.security.permissions import Permission, Predicate, signed_in
+
+
+class ReactionPermission(Permission):
+    """What can be done with a meal that one may see."""
+
+    LIKE = "reactions:like"
+
+
+RULES: Mapping[Permission, Predicate] = {ReactionPermission.LIKE: signed_in}

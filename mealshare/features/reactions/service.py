@@ -1,0 +1,47 @@
+"""Every write to reactions; doing one twice is doing it once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mealshare.core.clock import now
+from mealshare.core.ids import new_id
+from mealshare.core.work import Work
+from mealshare.features.meals.events import MealDeleted
+from mealshare.features.meals.models import Post
+from mealshare.features.reactions.models import Like
+
+
+@dataclass(frozen=True)
+class LikeService:
+    """Likes and takes likes back, with exact counts."""
+
+    work: Work
+
+    def like(self, account_id: int, post_id: int) -> None:
+        """The account likes the post; no harm if it did already."""
+        session = self.work.session
+        dialect = postgresql if session.connection().dialect.name == "postgresql" else sqlite
+        row = {"id": new_id(), "post_id": post_id, "account_id": account_id, "created_at": now()}
+        added = session.execute(
+            dialect.insert(Like).values(row).on_conflict_do_nothing(index_elements=["post_id", "account_id"])
+        )
+        self._count(post_id, getattr(added, "rowcount", 0))
+
+    def unlike(self, account_id: int, post_id: int) -> None:
+        """The account does not like the post any more; no harm if it never did."""
+        gone = self.work.session.execute(delete(Like).where(Like.post_id == post_id, Like.account_id == account_id))
+        self._count(post_id, -getattr(gone, "rowcount", 0))
+
+    def _count(self, post_id: int, change: int) -> None:
+        if change:
+            statement = update(Post).where(Post.id == post_id, Post.deleted_at.is_(None))
+            self.work.session.execute(statement.values(likes_count=Post.likes_count + change))
+
+
+def forget_likes(work: Work, event: MealDeleted) -> None:
+    """The likes of a deleted meal go with it."""
+    work.session.execute(delete(Like).where(Like.post_id == event.meal_id))

@@ -1,0 +1,70 @@
+"""Pages that belong to no feature: about, the problem types, robots, the manifest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.view import view_config
+
+from mealshare.core.errors import NotFound
+from mealshare.core.security import SiteSettings
+from mealshare.core.security.permissions import CorePermission
+from mealshare.core.settings import settings_of
+
+PUBLIC = CorePermission.PUBLIC
+
+
+@view_config(route_name="about", request_method="GET", renderer="templates/about.pt", permission=PUBLIC)
+def about(context: Any, request: Request) -> dict[str, Any]:
+    """What this site is."""
+    return {}
+
+
+@view_config(route_name="problem", request_method="GET", renderer="templates/problem.pt", permission=PUBLIC)
+def problem(context: Any, request: Request) -> dict[str, Any]:
+    """What a problem type of the API means; the ``type`` of every problem document leads here."""
+    code = request.matchdict["code"]
+    title = request.registry["messages"].get(code)
+    if title is None:
+        raise NotFound
+    return {"code": code, "title": title, "params": {"retry_after": "…"}}
+
+
+@view_config(route_name="robots", request_method="GET", permission=PUBLIC)
+def robots(context: Any, request: Request) -> Response:
+    """RFC 9309: what crawlers should leave alone."""
+    lines = ["User-agent: *", "Disallow: /settings/", "Disallow: /login", "Disallow: /register", "Disallow: /api/", ""]
+    return Response("\n".join(lines), content_type="text/plain", charset="utf-8")
+
+
+@view_config(route_name="manifest", request_method="GET", renderer="json", permission=PUBLIC)
+def manifest(context: Any, request: Request) -> dict[str, Any]:
+    """The web application manifest (W3C), so that the site can be put on a home screen."""
+    prefix = request.registry["static_prefix"]
+    request.response.content_type = "application/manifest+json"
+    name = settings_of(request.registry, SiteSettings).name
+    return {
+        "name": name,
+        "short_name": name,
+        "start_url": "/",
+        "scope": "/",
+        "display": "standalone",
+        "background_color": "#fff8f0",
+        "theme_color": "#b4451f",
+        "icons": [
+            {"src": f"{prefix}/img/touch-icon.png", "sizes": "180x180", "type": "image/png"},
+            {"src": f"{prefix}/img/favicon.svg", "sizes": "any", "type": "image/svg+xml"},
+        ],
+    }
+
+
+def includeme(config: Configurator) -> None:
+    """Register the pages."""
+    config.add_route("about", "/about")
+    config.add_route("problem", "/problems/{code}")
+    config.add_route("robots", "/robots.txt")
+    config.add_route("manifest", "/manifest.webmanifest")
+    config.scan(__name__)

@@ -1,0 +1,273 @@
+"""What every cache must do, run on each one; then what only the embedded one promises."""
+
+from __future__ import annotations
+
+import threading
+import time
+import timeit
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from dogpile.cache.api import BytesBackend
+from pyramid.config import Configurator
+
+from mealshare.core.cache import BackedCache, Cache, CacheSettings, Fragments, make_cache
+from mealshare.core.cache.lru import ENTRY_OVERHEAD, LruBackend
+from mealshare.core.settings import SettingsError
+
+MAKERS: dict[str, Callable[[], Cache]] = {"memory": lambda: make_cache(CacheSettings())}
+
+
+@pytest.fixture(params=sorted(MAKERS))
+def cache(request: pytest.FixtureRequest) -> Cache:
+    return MAKERS[request.param]()
+
+
+def test_a_value_comes_back_until_it_is_deleted(cache: Cache) -> None:
+    assert cache.get("a") is None
+    cache.set("a", b"one", None)
+    cache.set("b", b"", None)
+    assert (cache.get("a"), cache.get("b")) == (b"one", b"")
+    cache.set("a", b"\x00two\xff", None)
+    assert cache.get("a") == b"\x00two\xff"
+    cache.delete("a")
+    cache.delete("a")
+    assert (cache.get("a"), cache.get("b")) == (None, b"")
+
+
+def test_a_value_lives_as_long_as_it_was_given(cache: Cache) -> None:
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False) as clock:
+        cache.set("short", b"1", 10)
+        cache.set("long", b"2", 100)
+        cache.set("never", b"3", 0)
+        cache.set("ever", b"4", None)
+        clock.shift(timedelta(seconds=9.9))
+        assert [cache.get(key) for key in ("short", "long", "never", "ever")] == [b"1", b"2", None, b"4"]
+        clock.shift(timedelta(seconds=0.1))
+        assert [cache.get(key) for key in ("short", "long")] == [None, b"2"]
+        clock.shift(timedelta(days=3650))
+        assert [cache.get(key) for key in ("long", "ever")] == [None, b"4"]
+
+
+def test_setting_for_no_time_takes_the_old_value_away(cache: Cache) -> None:
+    cache.set("a", b"old", None)
+    cache.set("a", b"new", 0)
+    assert cache.get("a") is None
+
+
+def test_get_or_create_creates_once_and_again_when_it_expired(cache: Cache) -> None:
+    made = iter([b"first", b"second"])
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False) as clock:
+        assert cache.get_or_create("a", lambda: next(made), 10) == b"first"
+        assert cache.get_or_create("a", lambda: next(made), 10) == b"first"
+        clock.shift(timedelta(seconds=10))
+        assert cache.get_or_create("a", lambda: next(made), 10) == b"second"
+
+
+def test_threads_wait_for_one_creation(cache: Cache) -> None:
+    calls: list[int] = []
+    results: list[bytes] = []
+
+    def create() -> bytes:
+        calls.append(1)
+        time.sleep(0.05)
+        return b"made"
+
+    threads = [threading.Thread(target=lambda: results.append(cache.get_or_create("a", create, 60))) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [b"made"] * 12
+    assert calls == [1]
+
+
+def test_a_creation_may_ask_for_another_key(cache: Cache) -> None:
+    def outer() -> bytes:
+        return cache.get_or_create("inner", lambda: b"in", None) + b"out"
+
+    assert cache.get_or_create("outer", outer, None) == b"inout"
+    assert cache.get("inner") == b"in"
+
+
+def test_a_creation_that_fails_leaves_nothing_and_blocks_nobody(cache: Cache) -> None:
+    def fail() -> bytes:
+        raise LookupError("no")
+
+    with pytest.raises(LookupError):
+        cache.get_or_create("a", fail, None)
+    assert cache.get_or_create("a", lambda: b"now", None) == b"now"
+
+
+def test_clear_forgets_everything(cache: Cache) -> None:
+    cache.set("a", b"1", None)
+    cache.set("b", b"2", 60)
+    cache.clear()
+    assert (cache.get("a"), cache.get("b")) == (None, None)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 251])
+def test_a_key_that_backends_would_cut_is_refused(cache: Cache, key: str) -> None:
+    for call in (
+        cache.get,
+        cache.delete,
+        lambda k: cache.set(k, b"", None),
+        lambda k: cache.get_or_create(k, bytes, None),
+    ):
+        with pytest.raises(ValueError, match="1 to 250"):
+            call(key)
+
+
+def test_it_is_healthy_and_asking_leaves_nothing_behind(cache: Cache) -> None:
+    cache.set("a", b"1", None)
+    assert cache.healthy()
+    assert cache.get("a") == b"1"
+
+
+class Unreachable(BytesBackend):  # type: ignore[misc]
+    """A backend whose server is gone."""
+
+    def __init__(self) -> None:
+        pass
+
+    def _gone(self, *_: Any) -> Any:
+        raise ConnectionRefusedError
+
+    get_serialized = set_serialized = delete = clear = _gone
+
+
+def test_a_backend_that_is_gone_is_an_empty_cache(caplog: pytest.LogCaptureFixture) -> None:
+    cache = BackedCache(Unreachable())
+    cache.set("a", b"1", None)
+    cache.delete("a")
+    cache.clear()
+    assert cache.get("a") is None
+    assert cache.get_or_create("a", lambda: b"made", 60) == b"made"
+    assert not cache.healthy()
+    assert {record.getMessage() for record in caplog.records} == {"cache.failed"}
+
+
+def test_memory_is_bounded_in_entries_and_the_least_recently_used_goes() -> None:
+    backend = LruBackend({"entries": 3, "bytes": 10**6})
+    for key in "abc":
+        backend.set_serialized(key, b"x")
+    backend.get_serialized("a")
+    backend.set_serialized("d", b"x")
+    found = [key for key in "abcd" if isinstance(backend.get_serialized(key), bytes)]
+    assert found == ["a", "c", "d"]
+
+
+def test_memory_is_bounded_in_bytes_and_the_count_is_right() -> None:
+    room = 10 * (ENTRY_OVERHEAD + 2 + 100)
+    backend = LruBackend({"entries": 10**6, "bytes": room})
+    for round_number in range(5):
+        for number in range(40):
+            backend.set_serialized(f"{number:02}", bytes(100 - round_number))
+            assert backend.size <= room
+    assert len(backend) == 10
+    backend.set_serialized("30", bytes(room))
+    assert not isinstance(backend.get_serialized("30"), bytes)
+    assert len(backend) == 9
+    backend.delete_multi([f"{number:02}" for number in range(40)])
+    assert (len(backend), backend.size) == (0, 0)
+
+
+def test_memory_holds_its_count_under_threads() -> None:
+    backend = LruBackend({"entries": 50, "bytes": 20_000})
+
+    def work(seed: int) -> None:
+        for number in range(3000):
+            key = str((number * seed) % 97)
+            backend.set_serialized(key, bytes(number % 300))
+            backend.get_serialized(key)
+            if number % 7 == 0:
+                backend.delete(key)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 3, 5, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = sum(len(key) + len(value) + ENTRY_OVERHEAD for key, value in backend._entries.items())
+    assert backend.size == expected <= 20_000
+    assert len(backend) <= 50
+
+
+def test_fragments_keep_objects_and_let_the_least_recently_used_go() -> None:
+    fragments = Fragments(2)
+    piece = object()
+    fragments.put((1, 1, "en"), piece)
+    fragments.put((2, 1, "en"), "b")
+    assert fragments.get((1, 1, "en")) is piece
+    fragments.put((3, 1, "en"), "c")
+    assert [fragments.get((number, 1, "en")) for number in (1, 2, 3)] == [piece, None, "c"]
+    fragments.clear()
+    assert len(fragments) == 0
+
+
+def test_fragments_of_size_zero_hold_nothing() -> None:
+    fragments = Fragments(0)
+    fragments.put((1,), "a")
+    assert fragments.get((1,)) is None
+
+
+def test_fragments_stay_bounded_and_right_under_threads() -> None:
+    fragments = Fragments(64)
+    wrong: list[object] = []
+
+    def work() -> None:
+        for number in range(20_000):
+            key = (number % 200, "en")
+            found = fragments.get(key)
+            if found is None:
+                fragments.put(key, key)
+            elif found != key:
+                wrong.append(found)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert len(fragments) == 64
+
+
+def test_a_hit_in_the_fragments_costs_less_than_a_microsecond() -> None:
+    fragments = Fragments(5000)
+    for number in range(5000):
+        fragments.put((number, 1, "en"), b"x")
+    get, keys = fragments.get, [(number, 1, "en") for number in range(5000)]
+
+    def all_hits() -> None:
+        for key in keys:
+            get(key)
+
+    # The best of many rounds: what the machine does besides is not the point.
+    assert min(timeit.repeat(all_hits, number=1, repeat=40)) / len(keys) < 1e-6
+
+
+def configured(**settings: str) -> Configurator:
+    config = Configurator(settings=settings)
+    config.include("mealshare.core.settings")
+    config.include("mealshare.core.cache")
+    config.commit()
+    return config
+
+
+def test_both_caches_stand_in_the_registry_with_the_bounds_of_the_settings() -> None:
+    registry = configured(**{"cache.fragments": "1", "cache.entries": "1"}).registry
+    for number in range(2):
+        registry["fragments"].put((number,), number)
+        registry["cache"].set(str(number), b"x", None)
+    assert [registry["fragments"].get((number,)) for number in range(2)] == [None, 1]
+    assert [registry["cache"].get(str(number)) for number in range(2)] == [None, b"x"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("backend", "sieve"), ("entries", "0"), ("megabytes", "x")])
+def test_a_wrong_setting_stops_the_boot_with_its_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"cache\.{name}"):
+        configured(**{f"cache.{name}": value})
