@@ -93,7 +93,11 @@ class Server:
             Adjustments(**options)
         except ValueError as error:
             raise SettingsError(f"a server setting is wrong: {error}") from error
-        create_server(app, map=self._map, _dispatcher=self._dispatcher, **options)
+        try:
+            create_server(app, map=self._map, _dispatcher=self._dispatcher, **options)
+        except BaseException:
+            self.close()
+            raise
         self._listeners = [item for item in self._map.values() if isinstance(item, BaseWSGIServer)]
         for listener in self._listeners:
             listener.channel_class = Channel
@@ -113,6 +117,11 @@ class Server:
         """Begin to drain; called again: end now.  Safe in a signal handler and in another thread."""
         self._deadline = time.monotonic() + (self._settings.drain_seconds if self._deadline is None else 0)
         self._listeners[0].pull_trigger()
+
+    def close(self) -> None:
+        """End the threads and close every socket."""
+        self._dispatcher.shutdown()
+        wasyncore.close_all(self._map, ignore_all=True)
 
     def run(self) -> None:
         """Serve until ``stop``, then drain."""
@@ -282,7 +291,11 @@ def serve(app: Any, global_conf: Mapping[str, Any] | None = None, **given: Any) 
     """
     registry = find_registry(app)
     server = Server(app, read_settings(given, getattr(registry, "settings", None)), registry)
-    stops = _start_all(registry)
+    try:
+        stops = _start_all(registry)
+    except BaseException:
+        server.close()
+        raise
     previous = _on_signals(server)
     try:
         for address in server.addresses:

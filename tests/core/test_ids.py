@@ -169,7 +169,10 @@ def test_parse_id_takes_what_an_id_looks_like() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", "-1", "+1", "01", " 1", "1 ", "1\n", "1_000", "1.0", "1e3", "0x1", "abc", "١٢", "１２", "²", "1\x00", str(2 ** 63), "9" * 19, "1" * 20, "9" * 5000, None, 7, b"7"],
+    [
+        "", "0", "-1", "+1", "01", " 1", "1 ", "1\n", "1_000", "1.0", "1e3", "0x1", "abc", "١٢", "１２", "²",
+        "1\x00", str(2 ** 63), "9" * 19, "1" * 20, "9" * 5000, None, 7, b"7",
+    ],
 )  # fmt: skip
 def test_parse_id_refuses_everything_else(text: str) -> None:
     with pytest.raises(ValueError, match="not an id"):

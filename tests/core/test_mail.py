@@ -18,7 +18,11 @@ SENDER = parse_sender("MealShare <no-reply@meals.example>")
 
 @pytest.mark.parametrize(
     "to",
-    ["", "a", "a@", "@b.c", "a@b@c", "a@b.c,d@e.f", "a@b.c;d@e.f", "a@b.c d@e.f", "a@b.c\nBcc: d@e.f", "a@b.c\r\n", "A <a@b.c>", "<a@b.c>", '"a b"@c.d', "a(x)@b.c", "a@b..c", "a@[127.0.0.1]", "a\x00@b.c", "x" * 65 + "@b.c", "a@" + "b" * 250 + ".c"],
+    [
+        "", "a", "a@", "@b.c", "a@b@c", "a@b.c,d@e.f", "a@b.c;d@e.f", "a@b.c d@e.f", "a@b.c\nBcc: d@e.f",
+        "a@b.c\r\n", "A <a@b.c>", "<a@b.c>", '"a b"@c.d', "a(x)@b.c", "a@b..c", "a@[127.0.0.1]", "a\x00@b.c",
+        "x" * 65 + "@b.c", "a@" + "b" * 250 + ".c",
+    ],
 )  # fmt: skip
 def test_what_is_not_one_address_is_refused(to: str) -> None:
     with pytest.raises(MailRefused, match="not a mail address"):

@@ -40,7 +40,7 @@ class MailSettings:
         0, "Its port; 0 is the standard one: 25, 587 or 465 by mail.security.", minimum=0, maximum=65535
     )
     user: str = setting("", "User name at the SMTP server; empty: no login.")
-    password: Secret = setting(Secret(""), "Password at the SMTP server.")  # noqa: RUF009 - a field.
+    password: Secret = setting(Secret(""), "Password at the SMTP server.")
     security: str = setting(
         "starttls", "Encryption: none, starttls (port 587) or tls (port 465).", choices=("none", "starttls", "tls")
     )
@@ -49,7 +49,7 @@ class MailSettings:
     )
     timeout: int = setting(15, "Seconds to wait for the SMTP server.", minimum=1, maximum=300)
     sender: str = setting("MealShare <mealshare@localhost>", "The From address of all mail.")
-    folder: Path = setting(Path("var/mail"), "Where mail goes as .eml files while mail.host is empty.")  # noqa: RUF009 - a field.
+    folder: Path = setting(Path("var/mail"), "Where mail goes as .eml files while mail.host is empty.")
 
 
 def make_mailer(settings: MailSettings) -> Mailer:

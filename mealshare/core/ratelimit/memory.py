@@ -27,7 +27,7 @@ class _Hits:
 class BoundedMemoryStorage(Storage, MovingWindowSupport):
     """Hits in memory, at most ``most`` of them over all keys.  Safe in threads."""
 
-    STORAGE_SCHEME = ["mealshare-memory"]  # noqa: RUF012 - the library's registry reads a list from the class.
+    STORAGE_SCHEME = ["mealshare-memory"]  # noqa: RUF012 - the registry of the library reads a list from the class.
 
     def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, most: int = 200_000) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions)

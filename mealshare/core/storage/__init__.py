@@ -28,7 +28,7 @@ class StorageSettings:
     """Where files live."""
 
     backend: str = setting("local", "Where files live.", choices=("local",))
-    folder: Path = setting(Path("var/media"), "The folder of the local backend.")  # noqa: RUF009 - a field.
+    folder: Path = setting(Path("var/media"), "The folder of the local backend.")
 
 
 def make_storage(settings: StorageSettings) -> Storage:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from pyramid.request import Request
-from pyramid.response import Response
-from pyramid.view import view_config
 
 from mealshare.api import Reply, api_view, etag_of, require_match
 from mealshare.core.errors import DomainError, NotFound
@@ -133,13 +131,11 @@ def change_profile(context: Any, request: Request, body: ProfilePatch) -> Reply:
     return _own_profile(request)
 
 
-@view_config(route_name="jwks", request_method="GET", permission=PUBLIC)
-def jwks(context: Any, request: Request) -> Response:
+@api_view(route_name="api.jwks", request_method="GET", permission=PUBLIC, documented=False)
+def jwks(context: Any, request: Request) -> Reply:
     """The public keys that access tokens can be checked with (RFC 7517); none where the algorithm has only a secret."""
-    response = Response(json_body=request.registry["access_tokens"].keys.jwks(), content_type="application/jwk-set+json")
-    response.cache_control.public = True
-    response.cache_control.max_age = JWKS_SECONDS
-    return response
+    keys = request.registry["access_tokens"].keys.jwks()
+    return Reply(keys, headers=[("Cache-Control", f"public, max-age={JWKS_SECONDS}")])
 
 
 def _own_profile(request: Request) -> Reply:

@@ -27,8 +27,8 @@ class NewPasswords:
         self.connection = connection
         self.limiter = limiter
 
-    def for_owner(self, account_id: int, current: str, new: str, address: str) -> str:
-        """The hash of ``new`` for somebody signed in who knows the ``current`` password.
+    def for_owner(self, account_id: int, current: str, new: str, address: str) -> tuple[queries.Credentials, str]:
+        """Who it is, and the hash of ``new``, for somebody signed in who knows the ``current`` password.
 
         Raises InputInvalid, or TooMany: whoever found an open browser must not guess the password in it.
         """
@@ -40,7 +40,7 @@ class NewPasswords:
             PasswordCheck(self.connection, self.limiter).verify(person, current)
         except BadCredentials:
             raise InputInvalid.of("current_password", "password_wrong") from None
-        return _hash_for(person, new)
+        return person, _hash_for(person, new)
 
     def for_reset(self, token: str, new: str) -> tuple[int, queries.Credentials, str]:
         """The id of the reset link, whom it is for, and the hash of ``new`` for them; raises NotFound or InputInvalid."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
 from pyramid.request import Request
 
-from mealshare.api import Query, RawJson, Reply, api_view, check_not_modified, page_headers, require_match
+from mealshare.api import Query, RawJson, Reply, api_view, check_not_modified, page_headers
 from mealshare.core.clock import now
 from mealshare.core.dates import eaten_on
 from mealshare.core.db import Page
+from mealshare.core.errors import PreconditionFailed
 from mealshare.features.accounts.resources import PersonContext
 from mealshare.features.meals.factory import meal_service
-from mealshare.features.meals.present import MealJson, meal_etag, tag_summary
+from mealshare.features.meals.present import meal_etag, names_version, tag_summary
 from mealshare.features.meals.queries import (
     OF_ACCOUNT,
     PUBLIC,
@@ -26,7 +28,6 @@ from mealshare.features.meals.queries import (
 from mealshare.features.meals.resources import MealContext, viewer_of
 from mealshare.features.meals.rules import MealPermission
 from mealshare.features.meals.schemas import MealFilter, MealInput, MealOut, MealPatch, TagSummary
-from pydantic import Field
 
 TAGS = ("meals",)
 
@@ -159,8 +160,6 @@ def _edit(context: MealContext, request: Request, body: MealInput) -> Reply:
 
 
 def _check_match(context: MealContext, request: Request) -> None:
-    """If-Match guards what people wrote: a new like does not make a version stale, so only the version counts."""
-    require_match(request, str(context.card.version), part=lambda etag: etag.partition("-")[0])
-
-
-__all__ = ["MealJson", "filtered_page", "list_reply"]
+    header = request.environ.get("HTTP_IF_MATCH")
+    if header is not None and not names_version(header, context.card.version):
+        raise PreconditionFailed

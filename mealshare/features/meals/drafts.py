@@ -19,7 +19,7 @@ from mealshare.features.media.queries import find_basket
 from mealshare.features.media.service import media_service
 from mealshare.features.media.urls import media_out
 from mealshare.features.meals.factory import meal_service
-from mealshare.features.meals.form import kept_media, new_form
+from mealshare.features.meals.form import in_order, kept_media, new_form
 from mealshare.features.meals.pictures import finish, store_uploads
 from mealshare.features.meals.schemas import MealInput
 from mealshare.web.forms import Form
@@ -35,9 +35,9 @@ def keep(request: Request, form: Form[MealInput], data: dict[str, Any]) -> HTTPS
         service = media_service(work, request.registry)
         basket, token = service.open_basket(jar.get(request, COOKIE))
         known = service.basket_media(basket.id)
-        items = kept_media(form, known)
-        rows = [*known, *store_uploads(request, form, service, items, basket_id=basket.id)]
-        finish(form, data, items, rows)
+        kept = kept_media(form, known)
+        stored = store_uploads(request, form, service, basket_id=basket.id)
+        finish(form, data, in_order(kept, stored), [*known, *stored])
         meal = form.validate(data)
         basket.form = orjson.dumps({"data": data, "values": {k: v for k, v in form.values.items() if k != "_media"}}).decode()
     request.add_response_callback(lambda request, response: jar.set(response, COOKIE, token, max_age=LIFETIME))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -102,16 +103,35 @@ def _keep(data: dict[str, Any], card: Card) -> None:
         data["eaten_at"] = card.eaten_at
 
 
-def kept_media(form: Form[MealInput], known: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The pictures of ``known`` (rows with id and description) that the form keeps, in its order, as it describes them."""
-    values = form.values
-    ids, places = values.get("media_id", []), form.request.POST.getall("media_position")
-    removed, rows = set(values.get("media_remove", [])), {str(row["id"]): row for row in known}
-    posted_alts = form.request.POST.getall("media_alt")
+@dataclass(frozen=True)
+class Kept:
+    """A picture that the form keeps: its place among all pictures (1 is the first), its id and its description."""
+
+    place: int
+    id: str
+    description: str
+
+
+def kept_media(form: Form[MealInput], known: Sequence[Mapping[str, Any]]) -> list[Kept]:
+    """The pictures of ``known`` (rows with an id) that the form keeps, in its order, as it describes them."""
+    posted = form.request.POST
+    ids, removed, rows = form.values.get("media_id", []), set(form.values.get("media_remove", [])), {str(row["id"]) for row in known}
+    texts, places = posted.getall("media_alt"), posted.getall("media_position")
     kept = []
     for index, id in enumerate(ids):
         if id in rows and id not in removed:
-            text = posted_alts[index] if index < len(posted_alts) else ""
             place = places[index] if index < len(places) else ""
-            kept.append((int(place) if place.isascii() and place.isdigit() else index + 1, index, {"id": id, "description": text}))
-    return [item for _place, _index, item in sorted(kept, key=lambda entry: entry[:2])]
+            number = int(place) if place.isascii() and place.isdigit() and len(place) < 4 else index + 1
+            kept.append(Kept(number, id, texts[index] if index < len(texts) else ""))
+    return sorted(kept, key=lambda item: item.place)
+
+
+def in_order(kept: Sequence[Kept], added: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The pictures of the meal: kept ones at their places, and the uploaded ones, in their order, where there is room."""
+    waiting = [{"id": str(row["id"]), "description": row["description"]} for row in added]
+    ordered: list[dict[str, Any]] = []
+    for item in kept:
+        while waiting and len(ordered) + 1 < item.place:
+            ordered.append(waiting.pop(0))
+        ordered.append({"id": item.id, "description": item.description})
+    return ordered + waiting

@@ -21,7 +21,7 @@ from mealshare.web.ui import Ui
 LIVE = "<!--live-->"
 VISIBILITY_ICONS = {
     Visibility.PUBLIC: "globe",
-    Visibility.UNLISTED: "globe-lock",
+    Visibility.UNLISTED: "volume-1",
     Visibility.FOLLOWERS: "users",
     Visibility.ONLY_ME: "lock",
 }

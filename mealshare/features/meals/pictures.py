@@ -9,10 +9,10 @@ from typing import Any
 from pyramid.request import Request
 
 from mealshare.core.errors import DomainError, FieldError, InputInvalid
-from mealshare.features.media.service import media_service
+from mealshare.features.media.service import MediaService, media_service
 from mealshare.features.media.uploads import read_photos
 from mealshare.features.media.urls import media_out
-from mealshare.features.meals.form import kept_media
+from mealshare.features.meals.form import in_order, kept_media
 from mealshare.features.meals.schemas import MealInput
 from mealshare.web.forms import Form
 
@@ -29,16 +29,16 @@ def add_pictures(
         service = media_service(work, request.registry)
         waiting = service.unattached(account_id, form.values.get("media_id", []))
         rows = [*(known or ()), *waiting]
-        items = kept_media(form, rows)
-        rows += store_uploads(request, form, service, items, account_id=account_id)
-    finish(form, data, items, rows)
+        kept = kept_media(form, rows)
+        stored = store_uploads(request, form, service, account_id=account_id)
+    finish(form, data, in_order(kept, stored), [*rows, *stored])
 
 
 def store_uploads(
-    request: Request, form: Form[MealInput], service: Any, items: list[dict[str, Any]], **owner: int | None
+    request: Request, form: Form[MealInput], service: MediaService, **owner: int
 ) -> list[Mapping[str, Any]]:
-    """Store the uploaded files behind ``items``; one that is refused becomes an error of the form, the others stay."""
-    stored = []
+    """Store the uploaded files; one that is refused becomes an error of the form, the others stay."""
+    stored: list[Mapping[str, Any]] = []
     try:
         uploads = read_photos(request)
     except InputInvalid as invalid:
@@ -53,7 +53,6 @@ def store_uploads(
             form.fail(FieldError("media", refused.code, refused.params))
         else:
             stored.append(row)
-            items.append({"id": str(row["id"]), "description": row["description"]})
     return stored
 
 

@@ -109,6 +109,16 @@ def meal_etag(card: Card, viewer: Identity | None) -> str:
     """The entity tag of a meal's JSON for this viewer: its version first, then what else the answer depends on."""
     own = viewer is not None and viewer.account_id == card.account_id
     return (
-        f"{card.version}-{card.author_version}-{card.likes_count}-{card.comments_count}-{card.ate_too_count}"
-        f"-{int(card.liked)}{int(own)}"
+        f'"{card.version}-{card.author_version}-{card.likes_count}-{card.comments_count}-{card.ate_too_count}'
+        f'-{int(card.liked)}{int(own)}"'
     )
+
+
+def names_version(if_match: str, version: int) -> bool:
+    """Whether an ``If-Match`` header (RFC 9110 section 13.1.1) names this version of a meal.
+
+    Only the version in front of the tag counts: a like that came in since does not make what somebody read of the
+    meal's words out of date.
+    """
+    tags = [tag.strip() for tag in if_match.split(",")]
+    return any(tag == "*" or tag.startswith(f'"{version}-') for tag in tags)

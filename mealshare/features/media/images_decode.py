@@ -83,7 +83,7 @@ def _decode_pillow(container: Container, data: bytes, edge: int) -> _Decoded:
         if container.type is MediaType.AVIF:
             # The library tells the turn and mirror boxes in the words of Exif.
             orientation, icc = image.getexif().get(0x0112, 1), image.info.get("icc_profile")
-        # JPEG is decoded at a half, a quarter or an eighth where that is large enough: two to six times faster.
+        # JPEG is decoded at a half, a quarter or an eighth where that is large enough: at a half in half the time.
         longest = max(size)
         image.draft(None, (max(1, size[0] * edge // longest), max(1, size[1] * edge // longest)))
         image.load()
