@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 #: Plumbing, in the order in which each may rely on the ones before it.
 CORE = (
     "mealshare.core.settings",
+    "mealshare.core.ids",
     "mealshare.core.log",
     "mealshare.core.db",
     "mealshare.core.transactions",
@@ -27,6 +28,7 @@ CORE = (
     "mealshare.core.health",
     "mealshare.web",
     "mealshare.api",
+    "mealshare.server",
 )
 #: Capabilities; one word here switches one on, and a lower one never knows a higher one.
 FEATURES = ("accounts", "media", "meals", "reactions", "timelines")

@@ -343,4 +343,4 @@ def _on_signals(server: Server) -> dict[signal.Signals, Any]:
 
 def includeme(config: Configurator) -> None:
     """Declare the settings, so that the application knows them and the documentation lists them."""
-    config.add_settings(ServerSettings, prefix="server")
+    config.declare_settings(ServerSettings, prefix="server")

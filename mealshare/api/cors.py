@@ -19,6 +19,7 @@ from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
 
+from mealshare.api.reply import VARY
 from mealshare.core.settings import SettingsError, setting, settings_of
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -74,7 +75,7 @@ class Cors:
             ("Access-Control-Max-Age", str(settings.max_age)),
         ]
 
-    def actual(self, origin: str | None) -> list[tuple[str, str]]:
+    def actual(self, origin: str) -> list[tuple[str, str]]:
         """The headers for an answer to a script of ``origin``; none for one that may not read it."""
         granted = self._grant(origin)
         return [granted, *self._actual] if granted else []
@@ -88,9 +89,7 @@ class Cors:
             return []
         return [granted, *self._preflight]
 
-    def _grant(self, origin: str | None) -> tuple[str, str] | None:
-        if origin is None:
-            return None
+    def _grant(self, origin: str) -> tuple[str, str] | None:
         if self.allow_all:
             return ("Access-Control-Allow-Origin", "*")
         return ("Access-Control-Allow-Origin", origin) if origin in self.origins else None
@@ -132,11 +131,11 @@ def _preflight_answer(headers: list[tuple[str, str]]) -> Response:
 
 
 def _vary_on_origin(response: Response) -> None:
-    vary = response.headers.get("Vary")
-    if vary is None:
-        response.headers["Vary"] = "Origin"
-    elif vary != "*" and "origin" not in vary.lower().replace(" ", "").split(","):
-        response.headers["Vary"] = f"Origin, {vary}"
+    if ("Vary", VARY) in response.headerlist:
+        return
+    named = [part.strip() for value in response.headers.getall("Vary") for part in value.split(",")]
+    if "*" not in named and "origin" not in map(str.lower, named):
+        response.headers["Vary"] = ", ".join(["Origin", *named])
 
 
 def _origin(text: str) -> str:
@@ -161,7 +160,7 @@ def _tokens(name: str, values: tuple[str, ...]) -> tuple[str, ...]:
 
 def includeme(config: Configurator) -> None:
     """Register the settings, check them now rather than at the first request, and install the tween."""
-    Cors(config.add_settings(CorsSettings, prefix="cors"))
+    Cors(config.declare_settings(CorsSettings, prefix="cors"))
     config.add_tween(
         "mealshare.api.cors.cors_tween_factory",
         under=(

@@ -18,9 +18,7 @@ _KEYS = frozenset({"max_id", "min_id", "skip"})
 class PagedQuery(Query):
     """Which part of a list; a feature's own query derives from it and adds the filters."""
 
-    max_id: Annotated[
-        SnowflakeId | None, Field(description="Only what is older than this id.", examples=["115000000000000000"])
-    ] = None
+    max_id: Annotated[SnowflakeId | None, Field(description="Only what is older than this id.")] = None
     min_id: Annotated[SnowflakeId | None, Field(description="The page just above this id: what is newer.")] = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many at most.")] = DEFAULT_LIMIT
     skip: Annotated[
@@ -45,9 +43,10 @@ def page_headers(request: Request, page: Page[Any]) -> list[tuple[str, str]]:
     path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
     address = request.registry["base_url"] + quote(path, safe="/@:~")
     text = environ.get("QUERY_STRING")
-    kept = [pair for pair in parse_qsl(text, keep_blank_values=True) if pair[0] not in _KEYS] if text else []
+    pairs = [pair for pair in parse_qsl(text, keep_blank_values=True) if pair[0] not in _KEYS] if text else []
+    kept = f"{urlencode(pairs)}&" if pairs else ""
     links = [
-        f'<{address}?{urlencode([*kept, (key, str(value))])}>; rel="{relation}"'
+        f'<{address}?{kept}{key}={value}>; rel="{relation}"'
         for key, value, relation in (("max_id", page.next_max_id, "next"), ("min_id", page.prev_min_id, "prev"))
         if value is not None
     ]

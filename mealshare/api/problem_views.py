@@ -87,7 +87,7 @@ def _own_limit(error: errors.TooMany) -> list[tuple[str, str]]:
 def outer_errors_tween_factory(
     handler: Callable[[Request], Response], registry: Registry
 ) -> Callable[[Request], Response]:
-    """Answers what goes wrong where no exception view can see it: at the commit, or in an exception view itself."""
+    """Answers what goes wrong where no exception view can see it: in an exception view itself, or in another tween."""
 
     def tween(request: Request) -> Response:
         try:

@@ -64,11 +64,9 @@ def read_query(request: Request, schema: type[Q]) -> Q:
 
 def refuse_query(request: Request) -> None:
     """Raise UnknownParameter when the request has any query parameter."""
-    text = request.environ.get("QUERY_STRING")
-    if text:
-        names = list(dict.fromkeys(name for name, _ in _pairs(text)))
-        if names:
-            raise UnknownParameter(names)
+    names = list(dict.fromkeys(name for name, _ in _pairs(request.environ.get("QUERY_STRING", ""))))
+    if names:
+        raise UnknownParameter(names)
 
 
 def collect(pairs: Iterable[tuple[str, Any]], lists: frozenset[str]) -> dict[str, Any]:

@@ -32,9 +32,9 @@ class RawJson:
 class Reply:
     """A value together with what the answer needs beside it.
 
-    ``status`` overrides that of the view (without a value, 200 becomes 204).  A ``Location`` among the ``headers`` may
-    be a path of this site.  ``etag`` (quoted: ``"..."`` or ``W/"..."``) replaces the one computed from the body; `NO_ETAG`
-    gives none.
+    ``status`` overrides that of the view (without a value 200 becomes 204).  A ``Location`` among the ``headers`` may
+    be a path of this site.  ``etag`` (quoted: ``"..."`` or ``W/"..."``) replaces the one computed from the body;
+    `NO_ETAG` gives none.
     """
 
     value: Any = None

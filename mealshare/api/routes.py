@@ -26,6 +26,25 @@ class ApiRoute:
     params: Mapping[str, str] = field(default_factory=dict)
 
 
+class TriedFirst:
+    """View predicate that always holds, and by being one more makes the router try the view before its siblings.
+
+    The views of an address are tried in turn; each wrong one costs an exception (10 microseconds).  Reads have it.
+    """
+
+    def __init__(self, value: bool, info: Any) -> None:
+        self.value = value
+
+    def text(self) -> str:
+        """How introspection shows it."""
+        return "tried_first"
+
+    phash = text
+
+    def __call__(self, context: Any, request: Request) -> bool:
+        return True
+
+
 def allowed_methods(registry: Registry, route_name: str) -> tuple[str, ...]:
     """The methods that the address of the route knows (all routes of its pattern together), sorted."""
     routes: Mapping[str, ApiRoute] = registry["api_routes"]
@@ -67,4 +86,5 @@ def includeme(config: Configurator) -> None:
     """Add the directive."""
     config.registry["api_routes"] = {}
     config.registry["api_methods"] = {}
+    config.add_view_predicate("tried_first", TriedFirst)
     config.add_directive("add_api_route", _add_api_route)

@@ -86,12 +86,14 @@ def add_operation(config: Configurator, operation: Operation) -> None:
     """Register the view of ``operation``, its method for ``Allow``, and its entry for the OpenAPI document."""
     registry = config.registry
     registry["api_methods"].setdefault(operation.route_name, set()).add(operation.request_method)
+    order = {"tried_first": True} if operation.request_method == "GET" else {}
     config.add_view(
         checked(operation),
         route_name=operation.route_name,
         request_method=operation.request_method,
         permission=operation.permission,
         context=operation.context,
+        **order,
         **operation.predicates,
     )
     key = (operation.route_name, operation.request_method, repr(operation.context), repr(operation.predicates))

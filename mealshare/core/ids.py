@@ -244,7 +244,7 @@ def parse_id(text: str) -> int:
 
 def includeme(config: Configurator) -> None:
     """Register the settings, and hold this process to its range of worker numbers."""
-    settings = config.add_settings(IdSettings, prefix="ids")
+    settings = config.declare_settings(IdSettings, prefix="ids")
     if settings.first_worker > settings.last_worker:
         raise SettingsError("the setting ids.first_worker is wrong: it is more than ids.last_worker")
     _process.use_range(settings.first_worker, settings.last_worker)

@@ -289,6 +289,6 @@ def _apply_format(format: str) -> None:
 
 def includeme(config: Configurator) -> None:
     """Register the settings, see to the formatters, and put the tween outermost."""
-    settings = config.add_settings(LogSettings, prefix="log")
+    settings = config.declare_settings(LogSettings, prefix="log")
     _apply_format(settings.format)
     config.add_tween("mealshare.core.log.request_log_tween_factory", under=INGRESS)

@@ -6,7 +6,7 @@ A concern declares a frozen dataclass whose fields are its settings::
     class CacheSettings:
         size: int = setting(10_000, "Entries that the cache of one process holds.")
 
-and registers it in its ``includeme`` with ``config.add_settings(CacheSettings, prefix="cache")``.  The setting is then
+and registers it in its ``includeme`` with ``config.declare_settings(CacheSettings, prefix="cache")``.  The setting is then
 ``cache.size`` in the ini file and ``MEALSHARE_CACHE__SIZE`` in the environment (or ``MEALSHARE_CACHE__SIZE_FILE``,
 naming a file that holds the value, as container secrets do).  The environment wins over the ini file, the ini file over
 the default.  A setting that nobody declared, one that is missing and one that does not parse stop the boot with its name.
@@ -184,8 +184,8 @@ def _check_bounds(value: Any, metadata: Mapping[str, Any]) -> None:
         raise ValueError(f"{value!r} is not one of {', '.join(choices)}")
 
 
-def _add_settings(config: Configurator, cls: type[T], prefix: str) -> T:
-    """Directive ``config.add_settings(cls, prefix)``: parse and register the settings of ``cls``, and return them."""
+def _declare_settings(config: Configurator, cls: type[T], prefix: str) -> T:
+    """Directive ``config.declare_settings(cls, prefix)``: parse and register the settings of ``cls``, and return them."""
     registry = config.registry
     parsed = parse_settings(cls, prefix, registry.settings)
     registry["settings"][cls] = parsed
@@ -214,5 +214,5 @@ def includeme(config: Configurator) -> None:
     registry["settings"] = {}
     registry["settings_declared"] = []
     registry["settings_given"] = given | set(from_environment)
-    config.add_directive("add_settings", _add_settings, action_wrap=False)
+    config.add_directive("declare_settings", _declare_settings, action_wrap=False)
     config.action("mealshare.settings.unknown", _check_unknown, args=(config,), order=10_000)

@@ -12,7 +12,6 @@ from pyramid.httpexceptions import HTTPException, HTTPForbidden, HTTPNotFound, H
 from pyramid.interfaces import IExceptionResponse
 from pyramid.renderers import render_to_response
 from pyramid.request import Request
-from pyramid.security import NO_PERMISSION_REQUIRED
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -114,6 +113,6 @@ def includeme(config: Configurator) -> None:
         (internal_error, Exception),
     ]
     for view, context in views:
-        config.add_exception_view(view, context=context, permission=NO_PERMISSION_REQUIRED)
+        config.add_exception_view(view, context=context)
     config.add_forbidden_view(forbidden)
     config.add_notfound_view(not_found)

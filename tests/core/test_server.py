@@ -23,7 +23,7 @@ from pyramid.config import Configurator
 from pyramid.registry import Registry
 
 from mealshare.core.settings import SettingsError
-from mealshare.server import ServerSettings, find_registry, read_settings, serve
+from mealshare.server import ServerSettings, _refuse_new, find_registry, read_settings, serve
 
 ROOT = Path(__file__).parents[2]
 
@@ -289,6 +289,23 @@ def test_no_request_is_cut_when_it_ends_under_load(start: Callable[..., Running]
         assert cut == []
         assert len(served) > 50
         assert set(served) == {200}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="packet filters on sockets are Linux's")
+def test_a_socket_that_refuses_new_connections_keeps_those_it_has() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        with socket.create_connection(address, timeout=5) as waiting:
+            _refuse_new(listening)
+            accepted, _ = listening.accept()
+            # The queue is empty now, so only the filter stands in the way.
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.3)
+            with accepted:
+                waiting.sendall(b"question")
+                assert accepted.recv(100) == b"question"
+                accepted.sendall(b"answer")
+                assert waiting.recv(100) == b"answer"
 
 
 def test_too_many_waiting_requests_are_refused_at_once_and_health_is_not(start: Callable[..., Running]) -> None:

@@ -38,6 +38,6 @@ def make_cache(settings: CacheSettings) -> Cache:
 
 def includeme(config: Configurator) -> None:
     """Register the settings and both caches."""
-    settings = config.add_settings(CacheSettings, prefix="cache")
+    settings = config.declare_settings(CacheSettings, prefix="cache")
     config.registry["cache"] = make_cache(settings)
     config.registry["fragments"] = Fragments(settings.fragments)

@@ -26,7 +26,7 @@ __all__ = [
 
 def includeme(config: Configurator) -> None:
     """Open the database and give every request ``request.db`` (write) and ``request.conn`` (read)."""
-    settings = config.add_settings(DatabaseSettings, prefix="db")
+    settings = config.declare_settings(DatabaseSettings, prefix="db")
     engine = make_engine(settings)
     registry = config.registry
     registry["engine"] = engine

@@ -37,7 +37,7 @@ def _add_job(config: Configurator, name: str, handler: JobHandler, *, every: tim
 
 def includeme(config: Configurator) -> None:
     """Add ``config.add_job`` and let the server start the embedded worker."""
-    settings = config.add_settings(JobSettings, prefix="jobs")
+    settings = config.declare_settings(JobSettings, prefix="jobs")
     registry = config.registry
     registry["jobs"] = JobQueue()
     config.add_directive("add_job", _add_job, action_wrap=False)

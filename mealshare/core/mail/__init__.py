@@ -91,7 +91,7 @@ def _is_this_machine(host: str) -> bool:
 
 def includeme(config: Configurator) -> None:
     """Register the settings and the mailer, and say so if mail will not leave."""
-    settings = config.add_settings(MailSettings, prefix="mail")
+    settings = config.declare_settings(MailSettings, prefix="mail")
     config.registry["mailer"] = make_mailer(settings)
     if not settings.host:
         log.warning(MAIL_TO_FOLDER, extra={"folder": str(settings.folder)})

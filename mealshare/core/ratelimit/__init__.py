@@ -172,5 +172,5 @@ def make_rate_limiter(settings: RateLimitSettings) -> RateLimiter:
 
 def includeme(config: Configurator) -> None:
     """Register the settings and the limiter."""
-    settings = config.add_settings(RateLimitSettings, prefix="ratelimit")
+    settings = config.declare_settings(RateLimitSettings, prefix="ratelimit")
     config.registry["ratelimit"] = make_rate_limiter(settings)

@@ -24,7 +24,7 @@ class SiteSettings:
 def includeme(config: Configurator) -> None:
     """Read the site's settings and install identity, rules, CSRF and headers, in this order."""
     registry = config.registry
-    site = config.add_settings(SiteSettings, prefix="site")
+    site = config.declare_settings(SiteSettings, prefix="site")
     base_url = site.base_url.rstrip("/")
     if not base_url.startswith(("http://", "https://")) or base_url.count("/") != 2:
         raise SettingsError(f"the setting site.base_url is wrong: {site.base_url!r} is not http(s)://host[:port]")

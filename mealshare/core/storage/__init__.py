@@ -41,4 +41,4 @@ def make_storage(settings: StorageSettings) -> Storage:
 
 def includeme(config: Configurator) -> None:
     """Register the settings and the storage."""
-    config.registry["storage"] = make_storage(config.add_settings(StorageSettings, prefix="storage"))
+    config.registry["storage"] = make_storage(config.declare_settings(StorageSettings, prefix="storage"))

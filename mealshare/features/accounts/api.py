@@ -22,7 +22,7 @@ from mealshare.features.accounts.factory import (
     token_service,
 )
 from mealshare.features.accounts.present import login_out, person_out, profile_out, tokens_out
-from mealshare.features.accounts.resources import PersonContext
+from mealshare.features.accounts.resources import PersonContext, Users
 from mealshare.features.accounts.rules import AccountPermission
 from mealshare.features.accounts.schemas import (
     LoginInput,
@@ -43,36 +43,61 @@ NO_STORE = (("Cache-Control", "no-store"),)
 JWKS_SECONDS = 300
 
 
-class TokenRefused(DomainError):
+class TokenRefused(DomainError):  # noqa: N818
     """A refresh token does not count (401)."""
 
     status = 401
 
 
-@api_view(route_name="api.users", request_method="POST", permission=PUBLIC, body=RegisterInput, returns=PersonOut, status=201,
-          summary="Register", tags=("accounts",), errors=("registration_closed", "rate_limited"),
-          description="Makes an account.  Signing in is another request: `POST /api/login`.")  # fmt: skip
+@api_view(
+    route_name="api.users",
+    request_method="POST",
+    permission=PUBLIC,
+    body=RegisterInput,
+    returns=PersonOut,
+    status=201,
+    summary="Register",
+    tags=("accounts",),
+    errors=("registration_closed", "rate_limited"),
+    description="Makes an account.  Signing in is another request: `POST /api/login`.",
+)
 def register(context: Any, request: Request, body: RegisterInput) -> Reply:
     """Make an account."""
     wanted = Application(body.username, body.email, body.password, body.locale, body.time_zone)
     new = registration(request).accept(wanted, client_of(request).address)
     account_service(request).create(new)
-    person = queries.person_by_username(request.conn, new.username)
-    assert person is not None
+    # As the database has it now, the moment it was made at included.
+    person = Users(request)[new.username]
     value = person_out(person, request.registry["base_url"])
     return Reply(value, headers=[("Location", f"/api/users/{person.username}")])
 
 
-@api_view(route_name="api.user", request_method="GET", permission=PUBLIC, context=PersonContext, returns=PersonOut,
-          summary="A person", tags=("accounts",), errors=("not_found",))  # fmt: skip
+@api_view(
+    route_name="api.user",
+    request_method="GET",
+    permission=PUBLIC,
+    context=PersonContext,
+    returns=PersonOut,
+    summary="A person",
+    tags=("accounts",),
+    errors=("not_found",),
+)
 def show_person(context: PersonContext, request: Request) -> PersonOut:
     """The public profile of a person."""
     return person_out(context, request.registry["base_url"])
 
 
-@api_view(route_name="api.login", request_method="POST", permission=PUBLIC, body=LoginInput, returns=LoginOut, summary="Log in",
-          tags=("accounts",), errors=("bad_credentials", "account_suspended", "rate_limited"),
-          description="Gives an access token for `Authorization: Bearer`, and a refresh token to get the next one with.")  # fmt: skip
+@api_view(
+    route_name="api.login",
+    request_method="POST",
+    permission=PUBLIC,
+    body=LoginInput,
+    returns=LoginOut,
+    summary="Log in",
+    tags=("accounts",),
+    errors=("bad_credentials", "account_suspended", "rate_limited"),
+    description="An access token for `Authorization: Bearer`, and a refresh token to get the next one with.",
+)
 def login(context: Any, request: Request, body: LoginInput) -> Reply:
     """Sign a program in."""
     client = client_of(request)
@@ -83,11 +108,18 @@ def login(context: Any, request: Request, body: LoginInput) -> Reply:
     return Reply(login_out(pair, verified.person, request.registry["base_url"]), headers=NO_STORE)
 
 
-@api_view(route_name="api.token.refresh", request_method="POST", permission=PUBLIC, body=RefreshInput, returns=TokensOut,
-          summary="Refresh the tokens", tags=("accounts",),
-          errors=("refresh_token_invalid", "refresh_token_expired", "refresh_token_reused"),
-          description="Each refresh token is good once.  A second use ends the whole sign-in, so a client must not refresh "
-                      "twice at the same time.")  # fmt: skip
+@api_view(
+    route_name="api.token.refresh",
+    request_method="POST",
+    permission=PUBLIC,
+    body=RefreshInput,
+    returns=TokensOut,
+    summary="Refresh the tokens",
+    tags=("accounts",),
+    errors=("refresh_token_invalid", "refresh_token_expired", "refresh_token_reused"),
+    description="Each refresh token is good once.  A second use ends the whole sign-in, so a client must not refresh "
+    "twice at the same time.",
+)
 def refresh(context: Any, request: Request, body: RefreshInput) -> Reply:
     """A new pair of tokens for a refresh token."""
     # In a transaction of its own: a token that was used before ends its grant although the answer is an error.
@@ -99,8 +131,15 @@ def refresh(context: Any, request: Request, body: RefreshInput) -> Reply:
     return Reply(tokens_out(outcome), headers=NO_STORE)
 
 
-@api_view(route_name="api.logout", request_method="POST", permission=CorePermission.SIGNED_IN, status=204, summary="Log out",
-          tags=("accounts",), description="Ends the sign-in that the token belongs to, or the browser's session.")  # fmt: skip
+@api_view(
+    route_name="api.logout",
+    request_method="POST",
+    permission=CorePermission.SIGNED_IN,
+    status=204,
+    summary="Log out",
+    tags=("accounts",),
+    description="Ends the sign-in that the token belongs to, or the browser's session.",
+)
 def logout(context: Any, request: Request) -> None:
     """End the grant of the token, or the session of the cookie."""
     identity = request.identity
@@ -110,16 +149,30 @@ def logout(context: Any, request: Request) -> None:
         token_service(request).revoke(identity.account_id, identity.session_id)
 
 
-@api_view(route_name="api.profile", request_method="GET", permission=AccountPermission.READ_OWN_PROFILE, returns=ProfileOut,
-          summary="Your own profile", tags=("accounts",))  # fmt: skip
+@api_view(
+    route_name="api.profile",
+    request_method="GET",
+    permission=AccountPermission.READ_OWN_PROFILE,
+    returns=ProfileOut,
+    summary="Your own profile",
+    tags=("accounts",),
+)
 def show_profile(context: Any, request: Request) -> Reply:
     """One's own profile."""
     return _own_profile(request)
 
 
-@api_view(route_name="api.profile", request_method="PATCH", permission=AccountPermission.EDIT_OWN_PROFILE, body=ProfilePatch,
-          returns=ProfileOut, summary="Change your profile", tags=("accounts",), errors=("precondition_failed",),
-          description="A JSON merge patch (RFC 7396): what is absent stays, null puts back what a new account has.")  # fmt: skip
+@api_view(
+    route_name="api.profile",
+    request_method="PATCH",
+    permission=AccountPermission.EDIT_OWN_PROFILE,
+    body=ProfilePatch,
+    returns=ProfileOut,
+    summary="Change your profile",
+    tags=("accounts",),
+    errors=("precondition_failed",),
+    description="A merge patch (RFC 7396): what is absent stays, null puts back what a new account has.",
+)
 def change_profile(context: Any, request: Request, body: ProfilePatch) -> Reply:
     """Change one's own profile."""
     service = account_service(request)

@@ -83,7 +83,7 @@ def _number(claim: str) -> int:
 
 
 def _note_seen(request: Request, session_id: int, seen_before: datetime) -> None:
-    """Write down after the answer, in a small transaction of its own, that the session is in use: a read stays a read."""
+    """Write down that the session is in use, after the answer and in a transaction of its own: a read stays a read."""
 
     def write(request: Request) -> None:
         registry: Registry = request.registry

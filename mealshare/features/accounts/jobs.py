@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def send_mail(registry: Registry, payload: dict[str, Any]) -> None:
-    """Job ``mail.send``: hand a mail ``{to, subject, text}`` to the mailer; a failure is tried again, a refusal is not."""
+    """Job ``mail.send``: hand ``{to, subject, text}`` to the mailer; a failure is tried again, a refusal is not."""
     _send(registry, Message(payload["to"], payload["subject"], payload["text"]))
 
 

@@ -12,13 +12,13 @@ from mealshare.features.accounts.queries import Credentials
 SEND = "mail.send"
 
 _PASSWORD_CHANGED = _(
-    "Hello ${name},\n\nthe password of your account @${username} on ${site} has just been changed, and all other devices "
-    "have been signed out.\n\nIf that was not you, set a new password now:\n${url}\n"
+    "Hello ${name},\n\nthe password of your account @${username} on ${site} has just been changed, and all other "
+    "devices have been signed out.\n\nIf that was not you, set a new password now:\n${url}\n"
 )
 _SIGNUP_ATTEMPT = _(
-    "Hello ${name},\n\nsomebody tried to register a new account on ${site} with your e-mail address.  You have an account "
-    "there already: @${username}.  Nothing has changed.\n\nIf it was you and you have forgotten the password, set a new "
-    "one:\n${url}\n"
+    "Hello ${name},\n\nsomebody tried to register a new account on ${site} with your e-mail address.  You have an "
+    "account there already: @${username}.  Nothing has changed.\n\nIf it was you and you have forgotten the password, "
+    "set a new one:\n${url}\n"
 )
 _RESET = _(
     "Hello ${name},\n\nsomebody, probably you, asked to set a new password for your account @${username} on ${site}.  "
@@ -48,11 +48,13 @@ class Letters:
         )  # fmt: skip
 
     def reset(self, to: Credentials, token: str, minutes: int) -> Message:
-        """The letter with the link that sets a new password; to be sent at once, so that the token is stored nowhere."""
+        """The letter with the link that sets a new password; sent at once, so that the token is stored nowhere."""
         url = f"{self.base_url}/password/reset?token={token}"
         return self._write(to, _("Set a new password"), _RESET, url=url, minutes=minutes)
 
-    def _post(self, work: Work, to: Credentials, subject: str, text: str, *, key: str | None = None, **values: object) -> None:
+    def _post(
+        self, work: Work, to: Credentials, subject: str, text: str, *, key: str | None = None, **values: object
+    ) -> None:
         letter = self._write(to, subject, text, **values)
         work.enqueue(SEND, {"to": letter.to, "subject": letter.subject, "text": letter.text}, key=key)
 

@@ -1,4 +1,4 @@
-"""Accounts (the public face of a person, local or remote), users (the login of a local account) and what signs them in."""
+"""Accounts (a person's public face, local or remote), users (the login of a local account) and what signs them in."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ class User(Base):
     __tablename__ = "users"
     __table_args__ = (one_of("role", Role),)
 
-    id: Mapped[int] = mapped_column(Id, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(
+        Id, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
     email: Mapped[str] = mapped_column(String(254))
     password_hash: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(Word, default=Role.USER)

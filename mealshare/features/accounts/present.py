@@ -24,7 +24,9 @@ def person_out(person: PersonContext, base_url: str) -> PersonOut:
 def profile_out(profile: Profile, base_url: str) -> ProfileOut:
     """One's own profile."""
     public = person_out(profile.person, base_url)
-    return ProfileOut(**vars(public), email=profile.email, role=profile.role, locale=profile.locale, time_zone=profile.time_zone)
+    return ProfileOut(
+        **vars(public), email=profile.email, role=profile.role, locale=profile.locale, time_zone=profile.time_zone
+    )
 
 
 def tokens_out(pair: TokenPair) -> TokensOut:

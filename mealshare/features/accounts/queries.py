@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy.sql import Executable
 
 from mealshare.core.db import fetch, fetch_one
 from mealshare.core.security.identity import Role
@@ -91,7 +92,7 @@ _CREDENTIALS = (
 )  # fmt: skip
 
 #: The identity behind a session cookie: one statement, and only for a session that counts.
-SESSION_IDENTITY: Select[Any] = (
+SESSION_IDENTITY = (
     select(*_IDENTITY, Session.id.label("session_id"), Session.last_seen_at)
     .join(User, User.id == Session.user_id)
     .join(Account, Account.id == User.id)
@@ -104,7 +105,7 @@ SESSION_IDENTITY: Select[Any] = (
 )
 #: The identity behind an access token, by its grant: the token itself is as good as its signature says, this tells
 #: whether it has been revoked since.
-GRANT_IDENTITY: Select[Any] = (
+GRANT_IDENTITY = (
     select(*_IDENTITY, Grant.scopes)
     .join(User, User.id == Grant.user_id)
     .join(Account, Account.id == User.id)
@@ -117,35 +118,31 @@ GRANT_IDENTITY: Select[Any] = (
         Account.suspended_at.is_(None),
     )
 )
-PERSON_BY_USERNAME: Select[Any] = select(*_PERSON).where(
+PERSON_BY_USERNAME = select(*_PERSON).where(
     func.lower(Account.username) == bindparam("key"), Account.domain == LOCAL, Account.suspended_at.is_(None)
 )
-PERSON_URLS: Select[Any] = select(func.lower(Account.username).label("key"), Account.url).where(
+PERSON_URLS = select(func.lower(Account.username).label("key"), Account.url).where(
     func.lower(Account.username).in_(bindparam("keys", expanding=True)),
     Account.domain == LOCAL,
     Account.suspended_at.is_(None),
 )
-PROFILE: Select[Any] = (
+PROFILE = (
     select(*_PERSON, User.email, User.role, User.locale, User.time_zone)
     .join(User, User.id == Account.id)
     .where(Account.id == bindparam("account_id"))
 )
-CREDENTIALS_BY_USERNAME: Select[Any] = (
+CREDENTIALS_BY_USERNAME = (
     select(*_CREDENTIALS)
     .join(Account, Account.id == User.id)
     .where(func.lower(Account.username) == bindparam("key"), Account.domain == LOCAL)
 )
-CREDENTIALS_BY_EMAIL: Select[Any] = (
+CREDENTIALS_BY_EMAIL = (
     select(*_CREDENTIALS).join(Account, Account.id == User.id).where(func.lower(User.email) == bindparam("key"))
 )
-CREDENTIALS_BY_ID: Select[Any] = (
-    select(*_CREDENTIALS).join(Account, Account.id == User.id).where(User.id == bindparam("account_id"))
-)
-USERNAME_TAKEN: Select[Any] = select(Account.id).where(
-    func.lower(Account.username) == bindparam("key"), Account.domain == LOCAL
-)
-SESSIONS_OF: Select[Any] = (
-    select(Session.id, Session.created_at, Session.last_seen_at, Session.user_agent, Session.address)
+CREDENTIALS_BY_ID = select(*_CREDENTIALS).join(Account, Account.id == User.id).where(User.id == bindparam("account_id"))
+USERNAME_TAKEN = select(Account.id).where(func.lower(Account.username) == bindparam("key"), Account.domain == LOCAL)
+SESSIONS_OF = (
+    select(Session.id, Session.created_at, Session.last_seen_at.label("used_at"), Session.user_agent, Session.address)
     .where(
         Session.user_id == bindparam("account_id"),
         Session.expires_at > bindparam("now"),
@@ -154,8 +151,8 @@ SESSIONS_OF: Select[Any] = (
     .order_by(Session.last_seen_at.desc(), Session.id.desc())
 )
 #: A grant whose every refresh token has expired can only wait for the sweep; it is not shown.
-GRANTS_OF: Select[Any] = (
-    select(Grant.id, Grant.created_at, Grant.last_used_at, Grant.user_agent, Grant.address)
+GRANTS_OF = (
+    select(Grant.id, Grant.created_at, Grant.last_used_at.label("used_at"), Grant.user_agent, Grant.address)
     .where(
         Grant.user_id == bindparam("account_id"),
         Grant.revoked_at.is_(None),
@@ -165,7 +162,7 @@ GRANTS_OF: Select[Any] = (
     .order_by(Grant.last_used_at.desc(), Grant.id.desc())
 )
 #: A refresh token with its grant and the owner of that, whatever their state.
-REFRESH_TOKEN: Select[Any] = (
+REFRESH_TOKEN = (
     select(
         *_CREDENTIALS, RefreshToken.id.label("token_id"), RefreshToken.used_at, RefreshToken.expires_at,
         Grant.id.label("grant_id"), Grant.scopes, Grant.revoked_at, Grant.expires_at.label("grant_expires_at"),
@@ -176,7 +173,7 @@ REFRESH_TOKEN: Select[Any] = (
     .where(RefreshToken.token_hash == bindparam("token_hash"))
 )  # fmt: skip
 #: The account that a mailed link still may give a new password.
-RESET: Select[Any] = (
+RESET = (
     select(*_CREDENTIALS, PasswordReset.id.label("reset_id"))
     .join(User, User.id == PasswordReset.user_id)
     .join(Account, Account.id == User.id)
@@ -259,5 +256,8 @@ def _person(row: Row[Any]) -> PersonContext:
     return PersonContext(*row[: len(_PERSON)])
 
 
-def _access(connection: Connection, statement: Select[Any], values: Mapping[str, Any]) -> list[AccessRow]:
-    return [AccessRow(*row) for row in fetch(connection, statement, values)]
+def _access(connection: Connection, statement: Executable, values: Mapping[str, Any]) -> list[AccessRow]:
+    return [
+        AccessRow(row.id, row.created_at, row.used_at, row.user_agent, row.address)
+        for row in fetch(connection, statement, values)
+    ]

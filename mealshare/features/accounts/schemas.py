@@ -31,12 +31,18 @@ def _by(check: Callable[..., str]) -> AfterValidator:
 
 
 Username = Annotated[
-    Line, _by(checks.check_username), Field(description="3 to 30 letters, digits and underscores.", examples=["mei_lin"])
+    Line,
+    _by(checks.check_username),
+    Field(description="3 to 30 letters, digits and underscores.", examples=["mei_lin"]),
 ]
-Email = Annotated[Line, _by(checks.check_email), Field(json_schema_extra={"format": "email"}, examples=["mei@example.org"])]
+Email = Annotated[
+    Line, _by(checks.check_email), Field(json_schema_extra={"format": "email"}, examples=["mei@example.org"])
+]
 DisplayName = Annotated[Line, _by(checks.check_display_name), Field(examples=["Mei Lin 🥟"])]
 LocaleName = Annotated[str, _by(checks.check_locale), Field(json_schema_extra={"enum": list(LOCALES)})]
-TimeZone = Annotated[str, _by(checks.check_time_zone), Field(description="An IANA time zone.", examples=["Asia/Shanghai"])]
+TimeZone = Annotated[
+    str, _by(checks.check_time_zone), Field(description="An IANA time zone.", examples=["Asia/Shanghai"])
+]
 Bio = Annotated[Lines, StringConstraints(max_length=MAX_BIO)]
 #: Never shown in a message, not even in a traceback.
 Secret = Annotated[str, Field(repr=False, json_schema_extra={"format": "password"})]
@@ -182,7 +188,9 @@ class TokensOut:
     access_token: str
     token_type: Literal["bearer"]
     expires_in: Annotated[int, Field(description="Seconds for which the access token is good.")]
-    refresh_token: Annotated[str, Field(description="Good once: each use gives a new pair, a second one ends them all.")]
+    refresh_token: Annotated[
+        str, Field(description="Good once: each use gives a new pair, a second one ends them all.")
+    ]
     scope: str
 
 

@@ -27,7 +27,7 @@ _MAX_MENTIONS = 50
 
 @dataclass(frozen=True)
 class NewAccount:
-    """An account to be made, all of it checked; the password is hashed already, for that takes longer than a write may."""
+    """An account to be made, all of it checked; the password is hashed already, which takes longer than a write may."""
 
     username: str
     email: str
@@ -139,7 +139,7 @@ def create_user(
 ) -> queries.Credentials:  # fmt: skip
     """Make an account from what an administrator typed; nobody becomes an administrator in any other way.
 
-    Raises InputInvalid with all that is wrong.  Give a fresh ``work``: the password is hashed before its transaction begins.
+    Raises InputInvalid with all that is wrong.  Give a fresh ``work``: its transaction begins after the hashing.
     """
     errors: list[FieldError] = []
 

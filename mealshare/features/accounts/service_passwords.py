@@ -43,7 +43,7 @@ class NewPasswords:
         return person, _hash_for(person, new)
 
     def for_reset(self, token: str, new: str) -> tuple[int, queries.Credentials, str]:
-        """The id of the reset link, whom it is for, and the hash of ``new`` for them; raises NotFound or InputInvalid."""
+        """The id of the link, whom it is for, and the hash of ``new`` for them; raises NotFound or InputInvalid."""
         found = self.reset(token)
         if found is None:
             raise NotFound("reset_invalid")

@@ -37,9 +37,9 @@ class Registration:
 
     That a *username* is taken is no secret: profiles are public.  Whether an *e-mail address* has an account is one.
     Without a mail that confirms the address before the account exists, which would put a step between a visitor's first
-    meal and its publication, it cannot be hidden from one who is ready to leave an account behind for each question.  So
-    the answer to a used address is the neutral ``email_unusable``; the owner of the address hears of it by mail; and
-    each question costs one of the few registrations that an address is allowed.
+    meal and its publication, it cannot be hidden from one who is ready to leave accounts behind for it.  So the answer
+    to a used address is the neutral ``email_unusable``; the owner of the address hears of it by mail; and each question
+    costs one of the few registrations that an address is allowed.
     """
 
     connection: Connection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import CursorResult, Delete, Update, delete, insert, or_, update
 
@@ -105,6 +105,4 @@ def sweep(work: Work, settings: AuthSettings) -> int:
 
 def changed_rows(work: Work, statement: Delete | Update) -> int:
     """Run the statement; how many rows it changed."""
-    result: Any = work.session.execute(statement)
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+    return cast("CursorResult[Any]", work.session.execute(statement)).rowcount

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
@@ -37,7 +38,7 @@ def register_form(context: Any, request: Request) -> Any:
     registration(request).check_open()
     if request.identity is not None:
         return HTTPSeeOther(next_path(request))
-    return {"form": Form(request, RegisterInput), "next": next_path(request)}
+    return _page(request, Form(request, RegisterInput))
 
 
 @view_config(route_name="register", request_method="POST", renderer="templates/register.pt", permission=PUBLIC)
@@ -52,7 +53,13 @@ def register(context: Any, request: Request) -> Any:
             return enter(request, account_service(request).create(new))
     except InputInvalid as invalid:
         form.fail_with(invalid)
-    return {"form": form, "next": next_path(request)}
+    return _page(request, form)
+
+
+def _page(request: Request, form: Form[Any]) -> dict[str, Any]:
+    """What both forms show; ``query`` takes the way back along to the other one."""
+    target = next_path(request)
+    return {"form": form, "next": target, "query": "" if target == "/" else f"?next={quote(target, safe='')}"}
 
 
 def _applied(form: Form[RegisterInput], request: Request) -> dict[str, Any]:
@@ -68,7 +75,7 @@ def login_form(context: Any, request: Request) -> Any:
     """The form to sign in."""
     if request.identity is not None:
         return HTTPSeeOther(next_path(request))
-    return {"form": Form(request, LoginForm), "next": next_path(request)}
+    return _page(request, Form(request, LoginForm))
 
 
 @view_config(route_name="login", request_method="POST", renderer="templates/login.pt", permission=PUBLIC)
@@ -84,7 +91,7 @@ def login(context: Any, request: Request) -> Any:
             return enter(request, verified.person)
     except BadCredentials as wrong:
         form.fail(FieldError(WHOLE, wrong.code))
-    return {"form": form, "next": next_path(request)}
+    return _page(request, form)
 
 
 @view_config(route_name="logout", request_method="POST", permission=PUBLIC)

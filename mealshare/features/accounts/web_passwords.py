@@ -51,7 +51,9 @@ def _spend(request: Request, email: str) -> None:
 def reset_form(context: Any, request: Request) -> dict[str, Any]:
     """The form behind the link: a new password, or the news that the link is worth nothing any more."""
     token = request.GET.get("token", "")
-    return _reset_page(Form(request, NewPassword), request, token, valid=new_passwords(request).reset(token) is not None)
+    return _reset_page(
+        Form(request, NewPassword), request, token, valid=new_passwords(request).reset(token) is not None
+    )
 
 
 @view_config(route_name="password.reset", request_method="POST", renderer="templates/reset.pt", permission=PUBLIC)
@@ -73,7 +75,7 @@ def reset(context: Any, request: Request) -> Any:
 def _reset_page(form: Form[NewPassword], request: Request, token: str, *, valid: bool) -> dict[str, Any]:
     if not valid:
         request.response.status_int = 404
-    # The address holds the token: it must not go on to wherever the reader goes from here.
-    request.response.headers["Referrer-Policy"] = "no-referrer"
+    # The address holds the token, which no other site may see ("no-referrer" would make the form's Origin null).
+    request.response.headers["Referrer-Policy"] = "same-origin"
     request.response.headers["Cache-Control"] = "no-store"
     return {"form": form, "token": token, "valid": valid}

@@ -85,7 +85,9 @@ def password_form(context: Any, request: Request) -> dict[str, Any]:
     return {"form": Form(request, PasswordForm), "page": "password"}
 
 
-@view_config(route_name="settings.password", request_method="POST", renderer="templates/password.pt", permission=BROWSER)
+@view_config(
+    route_name="settings.password", request_method="POST", renderer="templates/password.pt", permission=BROWSER
+)
 def change_password(context: Any, request: Request) -> Any:
     """Change the password; everything else that is signed in is signed out."""
     form = Form(request, PasswordForm)

@@ -8,13 +8,13 @@ from sqlalchemy import update
 from mealshare.core.i18n import _
 from mealshare.core.work import Work
 from mealshare.features.accounts.resources import Users
-from mealshare.features.media.events import MediaProcessed
 from mealshare.features.meals import drafts
 from mealshare.features.meals.html import add_card_action, own_action
 from mealshare.features.meals.models import Post
 from mealshare.features.meals.present import MealJson
 from mealshare.features.meals.resources import Meals, MealsOfPerson
 from mealshare.features.meals.rules import RULES
+from mealshare.features.media.events import MediaProcessed
 
 MESSAGES = {
     "food_or_photo": _("Say what you ate, or add a photo."),
@@ -26,7 +26,9 @@ MESSAGES = {
     "tag_too_long": _("A tag may have at most 50 characters."),
     "tag_characters": _("A tag consists of letters, digits and underscores."),
     "tag_letter": _("A tag needs at least one letter."),
-    "edited_elsewhere": _("This meal was changed in the meantime. Save again to replace that change with what stands here."),
+    "edited_elsewhere": _(
+        "This meal was changed in the meantime. Save again to replace that change with what stands here."
+    ),
 }
 
 

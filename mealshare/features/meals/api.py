@@ -11,7 +11,7 @@ from mealshare.api import Query, RawJson, Reply, api_view, check_not_modified, p
 from mealshare.core.clock import now
 from mealshare.core.dates import eaten_on
 from mealshare.core.db import Page
-from mealshare.core.errors import PreconditionFailed
+from mealshare.core.errors import NotFound, PreconditionFailed
 from mealshare.features.accounts.resources import PersonContext
 from mealshare.features.meals.factory import meal_service
 from mealshare.features.meals.present import meal_etag, names_version, tag_summary
@@ -52,10 +52,20 @@ def one_reply(request: Request, card: Card, **options: Any) -> Reply:
 
 def filtered_page(request: Request, meals: CardList, query: MealFilter, **parameters: Any) -> Page[Card]:
     """The page of ``meals`` that ``query`` asks for."""
-    conditions = [] if query.is_empty else filter_conditions(
-        meal_type=query.meal_type, diets=query.diet, without=query.without, tag=query.tag, place=query.place,
-        since=query.since, until=query.until, photo=query.photo,
-    )  # fmt: skip
+    conditions = (
+        []
+        if query.is_empty
+        else filter_conditions(
+            meal_type=query.meal_type,
+            diets=query.diet,
+            without=query.without,
+            tag=query.tag,
+            place=query.place,
+            since=query.since,
+            until=query.until,
+            photo=query.photo,
+        )
+    )
     return meals.page(request.conn, query.window(), viewer_of(request), *conditions, **parameters)
 
 
@@ -63,28 +73,53 @@ def fresh_card(request: Request, meal_id: int) -> Card:
     """The meal as this request has just written it."""
     request.db.flush()
     card = card_by_id(request.conn, meal_id, viewer_of(request))
-    assert card is not None
+    if card is None:
+        raise NotFound
     return card
 
 
-@api_view(route_name="api.meals", request_method="GET", permission=MealPermission.LIST, query=MealFilter, returns=list[MealOut],
-          paged=True, tags=TAGS, summary="List public meals", description="Public meals of everybody, newest post first.")  # fmt: skip
+@api_view(
+    route_name="api.meals",
+    request_method="GET",
+    permission=MealPermission.LIST,
+    query=MealFilter,
+    returns=list[MealOut],
+    paged=True,
+    tags=TAGS,
+    summary="List public meals",
+    description="Public meals of everybody, newest post first.",
+)
 def list_meals(context: Any, request: Request, query: MealFilter) -> Reply:
     """Public meals, filtered."""
     return list_reply(request, filtered_page(request, PUBLIC, query))
 
 
-@api_view(route_name="api.meals", request_method="POST", permission=MealPermission.POST, body=MealInput, returns=MealOut, status=201,
-          tags=TAGS, summary="Post a meal", description="Publishes what you ate. Needs food, or a picture that was uploaded before.",
-          errors=("invalid",))  # fmt: skip
+@api_view(
+    route_name="api.meals",
+    request_method="POST",
+    permission=MealPermission.POST,
+    body=MealInput,
+    returns=MealOut,
+    status=201,
+    tags=TAGS,
+    summary="Post a meal",
+    description="Publishes what you ate. Needs food, or a picture that was uploaded before.",
+    errors=("invalid",),
+)
 def create_meal(context: Any, request: Request, body: MealInput) -> Reply:
     """Post a meal as oneself."""
     return _create(request, body)
 
 
-@api_view(route_name="api.meals.today", request_method="GET", permission=MealPermission.POST, returns=list[MealOut], tags=TAGS,
-          summary="List your meals of today",
-          description="What you ate today by the calendar of your own time zone, whatever its visibility.")  # fmt: skip
+@api_view(
+    route_name="api.meals.today",
+    request_method="GET",
+    permission=MealPermission.POST,
+    returns=list[MealOut],
+    tags=TAGS,
+    summary="List your meals of today",
+    description="What you ate today by the calendar of your own time zone, whatever its visibility.",
+)
 def list_today(context: Any, request: Request) -> Reply:
     """One's own meals of today."""
     identity = request.identity
@@ -92,55 +127,118 @@ def list_today(context: Any, request: Request) -> Reply:
     return list_reply(request, page)
 
 
-@api_view(route_name="api.meal", request_method="GET", permission=MealPermission.VIEW, context=MealContext, returns=MealOut,
-          tags=TAGS, summary="Read a meal", description="Answers 304 when If-None-Match has the current entity tag.")  # fmt: skip
+@api_view(
+    route_name="api.meal",
+    request_method="GET",
+    permission=MealPermission.VIEW,
+    context=MealContext,
+    returns=MealOut,
+    tags=TAGS,
+    summary="Read a meal",
+    description="Answers 304 when If-None-Match has the current entity tag.",
+)
 def read_meal(context: MealContext, request: Request) -> Any:
     """One meal."""
     return check_not_modified(request, meal_etag(context.card, request.identity)) or one_reply(request, context.card)
 
 
-@api_view(route_name="api.meal", request_method="PUT", permission=MealPermission.EDIT, context=MealContext, body=MealInput,
-          returns=MealOut, tags=TAGS, errors=("precondition_failed", "invalid"), summary="Replace a meal",
-          description="What is left out goes back to its default. With If-Match: only if nobody changed it since.")  # fmt: skip
+@api_view(
+    route_name="api.meal",
+    request_method="PUT",
+    permission=MealPermission.EDIT,
+    context=MealContext,
+    body=MealInput,
+    returns=MealOut,
+    tags=TAGS,
+    errors=("precondition_failed", "invalid"),
+    summary="Replace a meal",
+    description="What is left out goes back to its default. With If-Match: only if nobody changed it since.",
+)
 def replace_meal(context: MealContext, request: Request, body: MealInput) -> Reply:
     """Replace what one's meal says."""
     return _edit(context, request, body)
 
 
-@api_view(route_name="api.meal", request_method="PATCH", permission=MealPermission.EDIT, context=MealContext, body=MealPatch,
-          body_type="application/merge-patch+json", returns=MealOut, tags=TAGS, errors=("precondition_failed", "invalid"),
-          summary="Change a meal", description="A JSON merge patch (RFC 7396): null takes a value back to its default.")  # fmt: skip
+@api_view(
+    route_name="api.meal",
+    request_method="PATCH",
+    permission=MealPermission.EDIT,
+    context=MealContext,
+    body=MealPatch,
+    body_type="application/merge-patch+json",
+    returns=MealOut,
+    tags=TAGS,
+    errors=("precondition_failed", "invalid"),
+    summary="Change a meal",
+    description="A JSON merge patch (RFC 7396): null takes a value back to its default.",
+)
 def patch_meal(context: MealContext, request: Request, body: MealPatch) -> Reply:
     """Change some members of one's meal."""
     return _edit(context, request, body.applied_to(context.card))
 
 
-@api_view(route_name="api.meal", request_method="DELETE", permission=MealPermission.DELETE, context=MealContext, status=204, tags=TAGS,
-          errors=("precondition_failed",), summary="Delete a meal", description="Its pictures go as well. Cannot be undone.")  # fmt: skip
+@api_view(
+    route_name="api.meal",
+    request_method="DELETE",
+    permission=MealPermission.DELETE,
+    context=MealContext,
+    status=204,
+    tags=TAGS,
+    errors=("precondition_failed",),
+    summary="Delete a meal",
+    description="Its pictures go as well. Cannot be undone.",
+)
 def delete_meal(context: MealContext, request: Request) -> None:
     """Delete a meal."""
     _check_match(context, request)
     meal_service(request).delete(context.account_id, context.id)
 
 
-@api_view(route_name="api.user.meals", request_method="GET", permission=MealPermission.LIST, context=PersonContext, query=MealFilter,
-          returns=list[MealOut], paged=True, tags=("users", "meals"), summary="List a person's meals",
-          description="Those that you may see, newest post first.")  # fmt: skip
+@api_view(
+    route_name="api.user.meals",
+    request_method="GET",
+    permission=MealPermission.LIST,
+    context=PersonContext,
+    query=MealFilter,
+    returns=list[MealOut],
+    paged=True,
+    tags=("users", "meals"),
+    summary="List a person's meals",
+    description="Those that you may see, newest post first.",
+)
 def list_person_meals(context: PersonContext, request: Request, query: MealFilter) -> Reply:
     """What the viewer may see of a person."""
     return list_reply(request, filtered_page(request, OF_ACCOUNT, query, account=context.account_id))
 
 
-@api_view(route_name="api.user.meals", request_method="POST", permission=MealPermission.POST_AS, context=PersonContext, body=MealInput,
-          returns=MealOut, status=201, tags=("users", "meals"), errors=("invalid",), summary="Post a meal under your name",
-          description="The same as posting to /api/meals; only under your own name.")  # fmt: skip
+@api_view(
+    route_name="api.user.meals",
+    request_method="POST",
+    permission=MealPermission.POST_AS,
+    context=PersonContext,
+    body=MealInput,
+    returns=MealOut,
+    status=201,
+    tags=("users", "meals"),
+    errors=("invalid",),
+    summary="Post a meal under your name",
+    description="The same as posting to /api/meals; only under your own name.",
+)
 def create_person_meal(context: PersonContext, request: Request, body: MealInput) -> Reply:
     """Post a meal at one's own address."""
     return _create(request, body)
 
 
-@api_view(route_name="api.tags", request_method="GET", permission=MealPermission.LIST, query=TagQuery, returns=list[TagSummary],
-          tags=("tags",), summary="List tags", description="The tags with the most public meals.")  # fmt: skip
+@api_view(
+    route_name="api.tags",
+    request_method="GET",
+    permission=MealPermission.LIST,
+    query=TagQuery,
+    returns=list[TagSummary],
+    tags=("tags",),
+    summary="List tags",
+    description="The tags with the most public meals.",
+)
 def list_tags(context: Any, request: Request, query: TagQuery) -> list[TagSummary]:
     """Much used tags."""
     return [tag_summary(tag, request.registry["base_url"]) for tag in top_tags(request.conn, query.limit)]

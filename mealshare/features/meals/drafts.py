@@ -15,13 +15,13 @@ from pyramid.request import Request
 from mealshare.core.errors import DomainError
 from mealshare.core.i18n import _
 from mealshare.core.validation import validate_json
-from mealshare.features.media.queries import find_basket
-from mealshare.features.media.service import media_service
-from mealshare.features.media.urls import media_out
 from mealshare.features.meals.factory import meal_service
 from mealshare.features.meals.form import in_order, kept_media, new_form
 from mealshare.features.meals.pictures import finish, store_uploads
 from mealshare.features.meals.schemas import MealInput
+from mealshare.features.media.queries import find_basket
+from mealshare.features.media.service import media_service
+from mealshare.features.media.urls import media_out
 from mealshare.web.forms import Form
 
 COOKIE = "basket"
@@ -39,8 +39,10 @@ def keep(request: Request, form: Form[MealInput], data: dict[str, Any]) -> HTTPS
         stored = store_uploads(request, form, service, basket_id=basket.id)
         finish(form, data, in_order(kept, stored), [*known, *stored])
         meal = form.validate(data)
-        basket.form = orjson.dumps({"data": data, "values": {k: v for k, v in form.values.items() if k != "_media"}}).decode()
-    request.add_response_callback(lambda request, response: jar.set(response, COOKIE, token, max_age=LIFETIME))
+        basket.form = orjson.dumps(
+            {"data": data, "values": {k: v for k, v in form.values.items() if k != "_media"}}
+        ).decode()
+    request.add_response_callback(lambda _request, response: jar.set(response, COOKIE, token, max_age=LIFETIME))
     if meal is None or form.errors:
         return None
     request.flash(_("Your meal is kept. It is published as soon as you have registered."), "info")
@@ -69,7 +71,7 @@ def publish(request: Request, account_id: int) -> str | None:
     token = jar.get(request, COOKIE)
     if not token:
         return None
-    request.add_response_callback(lambda request, response: jar.delete(response, COOKIE))
+    request.add_response_callback(lambda _request, response: jar.delete(response, COOKIE))
     service = meal_service(request)
     basket = service.media.claim_basket(token, account_id)
     if basket is None:

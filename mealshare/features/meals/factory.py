@@ -6,8 +6,8 @@ from pyramid.registry import Registry
 from pyramid.request import Request
 
 from mealshare.core.work import Work
-from mealshare.features.media.service import media_service
 from mealshare.features.meals.service import MealService
+from mealshare.features.media.service import media_service
 
 
 def make_meal_service(work: Work, registry: Registry) -> MealService:

@@ -14,11 +14,11 @@ from mealshare.core.dates import parse_local, to_local, valid_zone
 from mealshare.core.errors import FieldError
 from mealshare.core.i18n import _
 from mealshare.core.settings import settings_of
-from mealshare.features.media import MediaSettings
-from mealshare.features.media.urls import media_out
 from mealshare.features.meals.queries import Card
 from mealshare.features.meals.schemas import MealInput, as_input
 from mealshare.features.meals.vocabulary import Allergen, Diet, MealType, Source, Visibility
+from mealshare.features.media import MediaSettings
+from mealshare.features.media.urls import media_out
 from mealshare.web.forms import Form
 
 VOCABULARY = SimpleNamespace(MealType=MealType, Diet=Diet, Allergen=Allergen, Source=Source, Visibility=Visibility)
@@ -55,13 +55,19 @@ def compose_values(request: Request, form: Form[MealInput], action: str, submit:
     """What the compose template needs."""
     settings = settings_of(request.registry, MediaSettings)
     limits = SimpleNamespace(per_post=settings.per_post, max_bytes=settings.max_bytes, accept=ACCEPT)
-    return {"form": form, "limits": limits, "vocabulary": VOCABULARY, "action": action, "submit": request.translate(submit)}
+    return {
+        "form": form,
+        "limits": limits,
+        "vocabulary": VOCABULARY,
+        "action": action,
+        "submit": request.translate(submit),
+    }
 
 
 def meal_data(form: Form[MealInput], *, card: Card | None = None) -> dict[str, Any]:
     """The posted form as data for `MealInput`, without its pictures; what cannot be read becomes an error of the form.
 
-    A new meal is in the time zone of the browser, if that tells it, or of the account; one that is edited keeps its own.
+    A new meal is in the time zone of the browser, if it tells one, or of the account; an edited one keeps its own.
     """
     form.values["sensitive"] = ""
     form.read(lists=LISTS)
@@ -115,7 +121,11 @@ class Kept:
 def kept_media(form: Form[MealInput], known: Sequence[Mapping[str, Any]]) -> list[Kept]:
     """The pictures of ``known`` (rows with an id) that the form keeps, in its order, as it describes them."""
     posted = form.request.POST
-    ids, removed, rows = form.values.get("media_id", []), set(form.values.get("media_remove", [])), {str(row["id"]) for row in known}
+    ids, removed, rows = (
+        form.values.get("media_id", []),
+        set(form.values.get("media_remove", [])),
+        {str(row["id"]) for row in known},
+    )
     texts, places = posted.getall("media_alt"), posted.getall("media_position")
     kept = []
     for index, id in enumerate(ids):
@@ -127,7 +137,7 @@ def kept_media(form: Form[MealInput], known: Sequence[Mapping[str, Any]]) -> lis
 
 
 def in_order(kept: Sequence[Kept], added: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The pictures of the meal: kept ones at their places, and the uploaded ones, in their order, where there is room."""
+    """The pictures of the meal: kept ones at their places, the uploaded ones, in their order, where there is room."""
     waiting = [{"id": str(row["id"]), "description": row["description"]} for row in added]
     ordered: list[dict[str, Any]] = []
     for item in kept:

@@ -12,9 +12,9 @@ from pyramid.renderers import render
 from pyramid.request import Request
 
 from mealshare.core.i18n import _
-from mealshare.features.media.urls import media_out
 from mealshare.features.meals.queries import Card
 from mealshare.features.meals.vocabulary import MealType, Source, Visibility
+from mealshare.features.media.urls import media_out
 from mealshare.web.ui import Ui
 
 #: Where the fragment is cut.  People's words cannot contain it: they are escaped or sanitised.
@@ -82,7 +82,9 @@ def render_cards(request: Request, cards: Sequence[Card]) -> list[Markup]:
         key = ("html", card.id, card.version, card.author_version, ui.locale)
         parts: list[str] | None = fragments.get(key)
         if parts is None:
-            parts = render("mealshare.features.meals:templates/card.pt", card_values(card, ui), request=request).split(LIVE)
+            parts = render("mealshare.features.meals:templates/card.pt", card_values(card, ui), request=request).split(
+                LIVE
+            )
             fragments.put(key, parts)
         before, middle, after = parts
         rendered.append(Markup("".join((before, ui.relative(card.created_at), middle, card_actions(ui, card), after))))  # noqa: S704

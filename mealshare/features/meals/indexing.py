@@ -35,8 +35,10 @@ class TagIndex:
     session: Session
 
     def replace(self, post_id: int, tags: Sequence[TagName], *, listed_before: bool, listed_after: bool) -> None:
-        """The post now has exactly ``tags``; it counted for the old ones if ``listed_before``, and does for the new ones
-        if ``listed_after``."""
+        """The post now has exactly ``tags``.
+
+        It counted for the old ones if ``listed_before``, and counts for the new ones if ``listed_after``.
+        """
         old = set(self.session.scalars(select(PostTag.tag_id).where(PostTag.post_id == post_id)))
         new = set(self._ids(tags))
         if old - new:
@@ -79,9 +81,13 @@ class PlaceIndex:
         """The id of the place with this name, city and country; the first to name it gives the coordinates."""
         key = {"name_key": place_key(place.name), "city_key": place_key(place.city), "country_code": place.country_code}
         row = {
-            "id": new_id(), "name": place.name, "city": place.city, "latitude": place.latitude, "longitude": place.longitude,
-            "created_at": now(), **key,
-        }  # fmt: skip
+            "id": new_id(),
+            "name": place.name,
+            "city": place.city,
+            "latitude": place.latitude,
+            "longitude": place.longitude,
+            "created_at": now(),
+            **key,
+        }
         _insert_ignoring(self.session, Place, [row], list(key))
-        found = self.session.scalars(select(Place.id).filter_by(**key)).one()
-        return found
+        return self.session.scalars(select(Place.id).filter_by(**key)).one()

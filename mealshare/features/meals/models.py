@@ -103,7 +103,9 @@ class PostTag(Base):
 
     __tablename__ = "post_tags"
 
-    tag_id: Mapped[int] = mapped_column(Id, ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    tag_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
     post_id: Mapped[int] = mapped_column(
         Id, ForeignKey("posts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, index=True
     )

@@ -9,11 +9,11 @@ from typing import Any
 from pyramid.request import Request
 
 from mealshare.core.errors import DomainError, FieldError, InputInvalid
+from mealshare.features.meals.form import in_order, kept_media
+from mealshare.features.meals.schemas import MealInput
 from mealshare.features.media.service import MediaService, media_service
 from mealshare.features.media.uploads import read_photos
 from mealshare.features.media.urls import media_out
-from mealshare.features.meals.form import in_order, kept_media
-from mealshare.features.meals.schemas import MealInput
 from mealshare.web.forms import Form
 
 

@@ -15,7 +15,6 @@ from pyramid.registry import Registry
 from mealshare.core.cache.fragments import Fragments
 from mealshare.core.dates import rfc3339
 from mealshare.core.security.identity import Identity
-from mealshare.features.media.urls import avatar_url, media_out
 from mealshare.features.meals.queries import Card, TagRow
 from mealshare.features.meals.schemas import (
     AllergensOut,
@@ -24,6 +23,15 @@ from mealshare.features.meals.schemas import (
     PlaceOut,
     TagOut,
     TagSummary,
+)
+from mealshare.features.media.urls import avatar_url, media_out
+
+
+_TRUTH = {True: b"true", False: b"false"}
+#: The end of a meal's object: what changes without a new version, and what depends on who asks.
+_LIVE = (
+    b'%b,"likes_count":%d,"comments_count":%d,"ate_too_count":%d,'
+    b'"viewer":{"liked":%b,"wanted":false,"ate_too":false,"own":%b,"can_edit":%b}}'
 )
 
 
@@ -42,10 +50,16 @@ class MealJson:
             fixed = self._fixed(card)
             self.fragments.put(key, fixed)
         own = viewer is not None and viewer.account_id == card.account_id
-        flag = b"true" if own else b"false"
-        return b'%b,"likes_count":%d,"comments_count":%d,"ate_too_count":%d,"viewer":{"liked":%b,"wanted":false,"ate_too":false,"own":%b,"can_edit":%b}}' % (
-            fixed, card.likes_count, card.comments_count, card.ate_too_count, b"true" if card.liked else b"false", flag, flag,
-        )  # fmt: skip
+        flag, liked = _TRUTH[own], _TRUTH[card.liked]
+        return _LIVE % (
+            fixed,
+            card.likes_count,
+            card.comments_count,
+            card.ate_too_count,
+            liked,
+            flag,
+            flag,
+        )
 
     def many(self, cards: Any, viewer: Identity | None) -> bytes:
         """The JSON array of meals."""
@@ -61,7 +75,11 @@ class MealJson:
         place = None
         if card.place_name is not None:
             place = PlaceOut(
-                card.place_name, card.place_city or "", card.place_country or "", card.place_latitude, card.place_longitude
+                card.place_name,
+                card.place_city or "",
+                card.place_country or "",
+                card.place_latitude,
+                card.place_longitude,
             )
         return MealOut(
             id=str(card.id),

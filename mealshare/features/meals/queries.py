@@ -30,10 +30,10 @@ from mealshare.core.db.json_rows import json_list, json_object
 from mealshare.core.text import normalise_tag
 from mealshare.features.accounts.models import Account
 from mealshare.features.accounts.visibility import ANONYMOUS, listed, viewer_id, visible
-from mealshare.features.media.models import Media
 from mealshare.features.meals.models import Meal, Place, Post, PostTag, Tag
 from mealshare.features.meals.places import place_key
 from mealshare.features.meals.vocabulary import Allergen, Diet
+from mealshare.features.media.models import Media
 
 LIKES = table("likes", column("id", BigInteger), column("post_id", BigInteger), column("account_id", BigInteger))
 IS_MEAL = Post.kind == literal_column("'meal'")
@@ -41,7 +41,7 @@ IS_MEAL = Post.kind == literal_column("'meal'")
 
 @dataclass
 class Card:
-    """A meal as lists and pages show it: the post, its author, its place, its pictures, and whether the viewer liked it."""
+    """A meal as lists and pages show it: with author, place and pictures, and whether the viewer liked it."""
 
     id: int
     version: int
@@ -94,30 +94,71 @@ _MEDIA = (
     select(
         json_list(
             json_object(
-                literal_column("'id'"), Media.id,
-                literal_column("'position'"), Media.position,
-                literal_column("'description'"), Media.description,
-                literal_column("'state'"), Media.state,
-                literal_column("'storage_key'"), Media.storage_key,
-                literal_column("'blurhash'"), Media.blurhash,
-                literal_column("'width'"), Media.width,
-                literal_column("'height'"), Media.height,
+                literal_column("'id'"),
+                Media.id,
+                literal_column("'position'"),
+                Media.position,
+                literal_column("'description'"),
+                Media.description,
+                literal_column("'state'"),
+                Media.state,
+                literal_column("'storage_key'"),
+                Media.storage_key,
+                literal_column("'blurhash'"),
+                Media.blurhash,
+                literal_column("'width'"),
+                Media.width,
+                literal_column("'height'"),
+                Media.height,
             )
         )
     )
     .where(Media.post_id == Post.id)
     .correlate(Post)
     .scalar_subquery()
-)  # fmt: skip
+)
 
 _COLUMNS = (
-    Post.id, Post.version, Account.version, Post.account_id, Account.username, Account.display_name, Account.avatar_key,
-    Account.url, Post.uri, Post.url, Post.food, Post.note, Post.note_html, Post.meal_type, Post.eaten_at, Post.time_zone,
-    Post.eaten_on, Post.created_at, Post.edited_at, Post.visibility, Post.sensitive, Post.spoiler_text, Post.language,
-    Post.source, Post.tag_names, Post.diets, Post.allergens_contained, Post.allergens_free_from, Post.recipe_url,
-    Post.inspired_by_id, Post.likes_count, Post.comments_count, Post.ate_too_count, Place.name, Place.city,
-    Place.country_code, Place.latitude, Place.longitude, _MEDIA,
-)  # fmt: skip
+    Post.id,
+    Post.version,
+    Account.version,
+    Post.account_id,
+    Account.username,
+    Account.display_name,
+    Account.avatar_key,
+    Account.url,
+    Post.uri,
+    Post.url,
+    Post.food,
+    Post.note,
+    Post.note_html,
+    Post.meal_type,
+    Post.eaten_at,
+    Post.time_zone,
+    Post.eaten_on,
+    Post.created_at,
+    Post.edited_at,
+    Post.visibility,
+    Post.sensitive,
+    Post.spoiler_text,
+    Post.language,
+    Post.source,
+    Post.tag_names,
+    Post.diets,
+    Post.allergens_contained,
+    Post.allergens_free_from,
+    Post.recipe_url,
+    Post.inspired_by_id,
+    Post.likes_count,
+    Post.comments_count,
+    Post.ate_too_count,
+    Place.name,
+    Place.city,
+    Place.country_code,
+    Place.latitude,
+    Place.longitude,
+    _MEDIA,
+)
 
 
 def cards(*, personal: bool) -> Select[Any]:
@@ -162,7 +203,13 @@ class CardList:
             statement = statement.where(*more)
         if window.skip:
             statement = statement.offset(window.skip)
-        values = {"max_id": window.max_id, "min_id": window.min_id, "limit": window.fetch_limit, "viewer": viewer, **parameters}
+        values = {
+            "max_id": window.max_id,
+            "min_id": window.min_id,
+            "limit": window.fetch_limit,
+            "viewer": viewer,
+            **parameters,
+        }
         rows = [to_card(row) for row in fetch(connection, statement, values)]
         return make_page(rows, window, lambda card: card.id)
 
@@ -239,8 +286,15 @@ def top_tags(connection: Connection, limit: int = 20) -> list[TagRow]:
 
 
 def filter_conditions(
-    *, meal_type: str | None, diets: Sequence[str], without: Sequence[str], tag: str | None, place: str | None,
-    since: date | None, until: date | None, photo: bool | None,
+    *,
+    meal_type: str | None,
+    diets: Sequence[str],
+    without: Sequence[str],
+    tag: str | None,
+    place: str | None,
+    since: date | None,
+    until: date | None,
+    photo: bool | None,
 ) -> list[Any]:
     """The conditions for the filters of a list; an unknown tag or place matches nothing."""
     conditions: list[Any] = []
@@ -268,7 +322,7 @@ def filter_conditions(
     if photo is not None:
         has_photo = exists().where(Media.post_id == Post.id).correlate(Post)
         conditions.append(has_photo if photo else ~has_photo)
-    return conditions  # fmt: skip
+    return conditions
 
 
 @dataclass(frozen=True)

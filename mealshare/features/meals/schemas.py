@@ -14,8 +14,8 @@ from mealshare.core.clock import now
 from mealshare.core.dates import rfc3339, valid_zone
 from mealshare.core.text import extract_tags, normalise_tag
 from mealshare.core.validation import Input, Line, Lines, SnowflakeId, coded, validate_json
-from mealshare.features.media.schemas import MediaOut
 from mealshare.features.meals.vocabulary import Allergen, Diet, MealType, Source, Visibility
+from mealshare.features.media.schemas import MediaOut
 
 MAX_TAGS = 20
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -72,9 +72,13 @@ EatenAt = Annotated[AwareDatetime, AfterValidator(_eaten_at)]
 class PlaceInput(Input):
     """Where it was eaten."""
 
-    name: Annotated[Line, Field(min_length=1, max_length=200)] = Field(description="What people call it.", examples=["Chez Nous"])
+    name: Annotated[Line, Field(min_length=1, max_length=200)] = Field(
+        description="What people call it.", examples=["Chez Nous"]
+    )
     city: Annotated[Line, Field(max_length=100)] = ""
-    country_code: Annotated[str, AfterValidator(_country), Field(max_length=2, description="ISO 3166-1 alpha-2.", examples=["FR"])] = ""
+    country_code: Annotated[
+        str, AfterValidator(_country), Field(max_length=2, description="ISO 3166-1 alpha-2.", examples=["FR"])
+    ] = ""
     latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = None
 
@@ -88,8 +92,8 @@ class PlaceInput(Input):
 class AllergensInput(Input):
     """What the eater declares; what stands in neither list is not declared."""
 
-    contains: Annotated[list[Allergen], Field(max_length=14), AfterValidator(_distinct)] = []
-    free_from: Annotated[list[Allergen], Field(max_length=14), AfterValidator(_distinct)] = []
+    contains: Annotated[list[Allergen], Field(max_length=14), AfterValidator(_distinct)] = Field(default=[])
+    free_from: Annotated[list[Allergen], Field(max_length=14), AfterValidator(_distinct)] = Field(default=[])
 
     @model_validator(mode="after")
     def _not_both(self) -> AllergensInput:
@@ -110,24 +114,36 @@ class MediaRef(Input):
 class MealInput(Input):
     """A meal to be posted.  Either ``food`` or one picture is needed; all else is guessed or may be left out."""
 
-    food: Annotated[Line, Field(max_length=140)] = Field(default="", description="What was eaten.", examples=["麻辣香锅"])
-    note: Annotated[Lines, Field(max_length=2000)] = Field(default="", description="Longer words; #hashtags and links work.")
+    food: Annotated[Line, Field(max_length=140)] = Field(
+        default="", description="What was eaten.", examples=["麻辣香锅"]
+    )
+    note: Annotated[Lines, Field(max_length=2000)] = Field(
+        default="", description="Longer words; #hashtags and links work."
+    )
     meal_type: MealType | None = Field(default=None, description="Left out: guessed from the local hour.")
     eaten_at: EatenAt | None = Field(default=None, description="RFC 3339 with an offset; left out: now.")
-    time_zone: TimeZone | None = Field(default=None, description="IANA name; left out: the account's.", examples=["Asia/Shanghai"])
+    time_zone: TimeZone | None = Field(
+        default=None, description="IANA name; left out: the account's.", examples=["Asia/Shanghai"]
+    )
     visibility: Visibility = Visibility.PUBLIC
     sensitive: bool = Field(default=False, description="The pictures are covered until the reader asks for them.")
-    spoiler_text: Annotated[Line, Field(max_length=500)] = Field(default="", description="A content warning shown instead of note and pictures.")
+    spoiler_text: Annotated[Line, Field(max_length=500)] = Field(
+        default="", description="A content warning shown instead of note and pictures."
+    )
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", max_length=20)] | None = Field(
         default=None, description="BCP 47 tag of the words.", examples=["zh-Hans"]
     )
     place: PlaceInput | None = None
     source: Source | None = None
-    tags: Annotated[list[TagName], Field(max_length=MAX_TAGS), AfterValidator(_distinct)] = Field(default=[], examples=[["brunch"]])
-    diets: Annotated[list[Diet], Field(max_length=9), AfterValidator(_distinct)] = []
+    tags: Annotated[list[TagName], Field(max_length=MAX_TAGS), AfterValidator(_distinct)] = Field(
+        default=[], examples=[["brunch"]]
+    )
+    diets: Annotated[list[Diet], Field(max_length=9), AfterValidator(_distinct)] = Field(default=[])
     allergens: AllergensInput = AllergensInput()
     recipe_url: Annotated[WebAddress | None, BeforeValidator(_no_blank)] = None
-    media: Annotated[list[MediaRef], Field(max_length=10)] = Field(default=[], description="Pictures in the order in which they are shown.")
+    media: Annotated[list[MediaRef], Field(max_length=10)] = Field(
+        default=[], description="Pictures in the order in which they are shown."
+    )
 
     @model_validator(mode="after")
     def _something(self) -> MealInput:
@@ -151,17 +167,30 @@ def as_input(card: Any) -> dict[str, Any]:
     place = None
     if card.place_name is not None:
         place = {
-            "name": card.place_name, "city": card.place_city or "", "country_code": card.place_country or "",
-            "latitude": card.place_latitude, "longitude": card.place_longitude,
-        }  # fmt: skip
+            "name": card.place_name,
+            "city": card.place_city or "",
+            "country_code": card.place_country or "",
+            "latitude": card.place_latitude,
+            "longitude": card.place_longitude,
+        }
     return {
-        "food": card.food, "note": card.note, "meal_type": card.meal_type, "eaten_at": rfc3339(card.eaten_at, card.time_zone),
-        "time_zone": card.time_zone, "visibility": card.visibility, "sensitive": card.sensitive,
-        "spoiler_text": card.spoiler_text, "language": card.language, "place": place, "source": card.source,
-        "tags": _typed_tags(card), "diets": list(card.diets), "recipe_url": card.recipe_url,
+        "food": card.food,
+        "note": card.note,
+        "meal_type": card.meal_type,
+        "eaten_at": rfc3339(card.eaten_at, card.time_zone),
+        "time_zone": card.time_zone,
+        "visibility": card.visibility,
+        "sensitive": card.sensitive,
+        "spoiler_text": card.spoiler_text,
+        "language": card.language,
+        "place": place,
+        "source": card.source,
+        "tags": _typed_tags(card),
+        "diets": list(card.diets),
+        "recipe_url": card.recipe_url,
         "allergens": {"contains": list(card.allergens_contained), "free_from": list(card.allergens_free_from)},
         "media": [{"id": str(item["id"]), "description": item["description"]} for item in card.media],
-    }  # fmt: skip
+    }
 
 
 def _typed_tags(card: Any) -> list[str]:
@@ -187,9 +216,12 @@ class MealFilter(PagedQuery):
     """Which meals of a list are wanted: all conditions must hold."""
 
     meal_type: MealType | None = None
-    diet: Annotated[list[Diet], Field(max_length=9)] = Field(default=[], description="Declared to suit this diet; may be repeated.")
+    diet: Annotated[list[Diet], Field(max_length=9)] = Field(
+        default=[], description="Declared to suit this diet; may be repeated."
+    )
     without: Annotated[list[Allergen], Field(max_length=14)] = Field(
-        default=[], description="Not declared to contain this allergen; may be repeated. Says nothing about what is not declared."
+        default=[],
+        description="Not declared to contain this allergen; may be repeated. Says nothing about what is not declared.",
     )
     tag: Annotated[str, Field(max_length=101)] | None = None
     place: Annotated[str, Field(max_length=200)] | None = Field(default=None, description="The name of a place.")

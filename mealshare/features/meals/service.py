@@ -17,7 +17,6 @@ from mealshare.core.ids import new_id, new_id_at
 from mealshare.core.text import Rendered, Tag, extract_mentions, normalise_tag, render_note
 from mealshare.core.work import Work
 from mealshare.features.accounts.models import Account, User
-from mealshare.features.media.service import MediaService
 from mealshare.features.meals.events import MealDeleted, MealEdited, MealPublished
 from mealshare.features.meals.guess import guess_meal_type
 from mealshare.features.meals.indexing import PlaceIndex, TagIndex, counts_publicly
@@ -25,12 +24,26 @@ from mealshare.features.meals.models import Meal, PostRevision
 from mealshare.features.meals.queries import meal_entity
 from mealshare.features.meals.schemas import MAX_TAGS, MealInput
 from mealshare.features.meals.vocabulary import Allergen, Diet, Visibility
+from mealshare.features.media.service import MediaService
 
 #: What a revision keeps, and what makes a meal "edited" when it changes; visibility is not among it.
 CONTENT = (
-    "food", "note", "meal_type", "eaten_at", "time_zone", "place_id", "source", "tag_names", "diets", "allergens_contained",
-    "allergens_free_from", "recipe_url", "spoiler_text", "sensitive", "language",
-)  # fmt: skip
+    "food",
+    "note",
+    "meal_type",
+    "eaten_at",
+    "time_zone",
+    "place_id",
+    "source",
+    "tag_names",
+    "diets",
+    "allergens_contained",
+    "allergens_free_from",
+    "recipe_url",
+    "spoiler_text",
+    "sensitive",
+    "language",
+)
 
 
 M = TypeVar("M", bound=StrEnum)
@@ -84,7 +97,9 @@ class MealService:
         post = self._own(account_id, meal_id, version)
         before = {name: getattr(post, name) for name in CONTENT}
         was = post.visibility
-        tags = self._fill(post, meal, default_zone=post.time_zone or "UTC", default_time=post.eaten_at or post.created_at)
+        tags = self._fill(
+            post, meal, default_zone=post.time_zone or "UTC", default_time=post.eaten_at or post.created_at
+        )
         changed_media = self.media.attach(account_id, post.id, [(item.id, item.description) for item in meal.media])
         post.visibility = meal.visibility
         changed = changed_media or any(getattr(post, name) != before[name] for name in CONTENT)
@@ -106,7 +121,9 @@ class MealService:
         if was != visibility:
             post.visibility = visibility
             post.version += 1
-            TagIndex(self.work.session).relist(post.id, before=was == Visibility.PUBLIC, after=visibility == Visibility.PUBLIC)
+            TagIndex(self.work.session).relist(
+                post.id, before=was == Visibility.PUBLIC, after=visibility == Visibility.PUBLIC
+            )
             self._count(account_id, before=was, after=visibility)
             self.work.publish(MealEdited(post.id, account_id))
         return post
@@ -120,9 +137,19 @@ class MealService:
         self.media.remove_of_post(post.id)
         session.execute(delete(PostRevision).where(PostRevision.post_id == post.id))
         empty: dict[str, Any] = {
-            "food": "", "note": "", "note_html": "", "spoiler_text": "", "place_id": None, "recipe_url": None, "tag_names": [],
-            "diets": (), "allergens_contained": (), "allergens_free_from": (), "source": None, "likes_count": 0,
-        }  # fmt: skip
+            "food": "",
+            "note": "",
+            "note_html": "",
+            "spoiler_text": "",
+            "place_id": None,
+            "recipe_url": None,
+            "tag_names": [],
+            "diets": (),
+            "allergens_contained": (),
+            "allergens_free_from": (),
+            "source": None,
+            "likes_count": 0,
+        }
         for name, value in empty.items():
             setattr(post, name, value)
         post.deleted_at = now()
@@ -179,7 +206,7 @@ class MealService:
                     Account.suspended_at.is_(None),
                 )
             )
-            found = {key: url for key, url in rows}
+            found = dict(rows.tuples().all())
         return render_note(
             note,
             tag_url=lambda key: f"{self.base_url}/tags/{key}",
@@ -188,7 +215,11 @@ class MealService:
 
     def _keep_revision(self, post: Meal, before: dict[str, Any]) -> None:
         content = {
-            name: value.isoformat() if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+            name: value.isoformat()
+            if isinstance(value, datetime)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
             for name, value in before.items()
         }
         self.work.session.add(PostRevision(post_id=post.id, version=post.version, content=content))

@@ -26,7 +26,13 @@ NEW = _("What did you eat?")
 EDIT = _("Edit your meal")
 
 
-@view_config(route_name="meal", request_method="GET", context=MealContext, permission=MealPermission.VIEW, renderer="templates/meal.pt")
+@view_config(
+    route_name="meal",
+    request_method="GET",
+    context=MealContext,
+    permission=MealPermission.VIEW,
+    renderer="templates/meal.pt",
+)
 def show(context: MealContext, request: Request) -> dict[str, Any]:
     """One meal."""
     ui = Ui.of(request)
@@ -34,13 +40,17 @@ def show(context: MealContext, request: Request) -> dict[str, Any]:
     return values | {"title": meal_title(context.card, ui), "actions": card_actions(ui, context.card)}
 
 
-@view_config(route_name="meal.new", request_method="GET", permission=CorePermission.PUBLIC, renderer="templates/edit.pt")
+@view_config(
+    route_name="meal.new", request_method="GET", permission=CorePermission.PUBLIC, renderer="templates/edit.pt"
+)
 def new(context: Any, request: Request) -> dict[str, Any]:
     """The compose box on a page of its own."""
     return _compose_page(request, drafts.form_of(request) or new_form(request))
 
 
-@view_config(route_name="meal.new", request_method="POST", permission=CorePermission.PUBLIC, renderer="templates/edit.pt")
+@view_config(
+    route_name="meal.new", request_method="POST", permission=CorePermission.PUBLIC, renderer="templates/edit.pt"
+)
 def post(context: Any, request: Request) -> Any:
     """Post a meal; a visitor's is kept until there is an account."""
     form = new_form(request)
@@ -60,13 +70,25 @@ def post(context: Any, request: Request) -> Any:
     return HTTPSeeOther(f"/@{request.identity.username}/{posted.id}")
 
 
-@view_config(route_name="meal.edit", request_method="GET", context=MealContext, permission=MealPermission.EDIT, renderer="templates/edit.pt")
+@view_config(
+    route_name="meal.edit",
+    request_method="GET",
+    context=MealContext,
+    permission=MealPermission.EDIT,
+    renderer="templates/edit.pt",
+)
 def edit(context: MealContext, request: Request) -> dict[str, Any]:
     """The form with what the meal says."""
     return _edit_page(request, context, edit_form(request, context.card))
 
 
-@view_config(route_name="meal.edit", request_method="POST", context=MealContext, permission=MealPermission.EDIT, renderer="templates/edit.pt")
+@view_config(
+    route_name="meal.edit",
+    request_method="POST",
+    context=MealContext,
+    permission=MealPermission.EDIT,
+    renderer="templates/edit.pt",
+)
 def save(context: MealContext, request: Request) -> Any:
     """Save what was changed; if somebody else (or another window) was quicker, show the form again."""
     form = edit_form(request, context.card)
@@ -79,7 +101,13 @@ def save(context: MealContext, request: Request) -> Any:
     return HTTPSeeOther(_path(context))
 
 
-@view_config(route_name="meal.delete", request_method="GET", context=MealContext, permission=MealPermission.DELETE, renderer="templates/delete.pt")
+@view_config(
+    route_name="meal.delete",
+    request_method="GET",
+    context=MealContext,
+    permission=MealPermission.DELETE,
+    renderer="templates/delete.pt",
+)
 def ask_delete(context: MealContext, request: Request) -> dict[str, Any]:
     """Is that really meant?"""
     return {"title": meal_title(context.card, Ui.of(request)), "path": _path(context)}

@@ -10,7 +10,8 @@ from mealshare.web.ui import Ui
 
 YUM = _("Yum!")
 FORM = Markup(
-    '<form method="post" action="/@{user}/{id}/like" hx-post="/@{user}/{id}/like" hx-target="#meal-{id}" hx-select="#meal-{id}" hx-swap="outerHTML">'
+    '<form method="post" action="/@{user}/{id}/like" hx-post="/@{user}/{id}/like"'
+    ' hx-target="#meal-{id}" hx-select="#meal-{id}" hx-swap="outerHTML">'
     '<input type="hidden" name="csrf_token" value="{csrf}"><input type="hidden" name="next" value="{next}">{undo}'
     '<button class="action" type="submit" aria-pressed="{pressed}">{icon}{label} <span>{count}</span></button></form>'
 )

@@ -28,7 +28,9 @@ def front(context: Any, request: Request) -> dict[str, Any]:
     return _feed(request, page) | compose_values(request, new_form(request), "/new")
 
 
-@view_config(route_name="person", request_method="GET", context=PersonContext, permission=VIEW, renderer="templates/person.pt")
+@view_config(
+    route_name="person", request_method="GET", context=PersonContext, permission=VIEW, renderer="templates/person.pt"
+)
 def person(context: PersonContext, request: Request) -> dict[str, Any]:
     """A person and what the reader may see of their meals."""
     viewer = viewer_of(request)

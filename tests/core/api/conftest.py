@@ -11,7 +11,6 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 from webtest import TestApp
 
-from mealshare.core.settings import _add_settings as parse
 from tests.core.api import small
 
 CORE = (
@@ -28,22 +27,11 @@ CORE = (
 BASE = "https://meals.example"
 ORIGIN = "https://app.example"
 
-
-class TypedConfigurator(Configurator):
-    """``add_settings`` is also the name of a method of Pyramid's own, which hides the directive: here the directive wins."""
-
-    def add_settings(self, settings: Any = None, **options: Any) -> Any:
-        """The directive for a class of settings, Pyramid's method for anything else."""
-        if isinstance(settings, type):
-            return parse(self, settings, options["prefix"])
-        return super().add_settings(settings, **options)
-
-
 Make = Callable[..., TestApp]
-Configured = Callable[..., TypedConfigurator]
+Configured = Callable[..., Configurator]
 
 
-def configure(url: str, settings: dict[str, Any]) -> TypedConfigurator:
+def configure(url: str, settings: dict[str, Any]) -> Configurator:
     """The small application, not yet made."""
     given = {
         "site.base_url": BASE,
@@ -52,7 +40,7 @@ def configure(url: str, settings: dict[str, Any]) -> TypedConfigurator:
         "db.check_revision": "false",
         "cors.origins": f"{ORIGIN} http://localhost:5173",
     }
-    config = TypedConfigurator(settings=given | settings)
+    config = Configurator(settings=given | settings)
     for name in CORE:
         config.include(name)
     config.include(small)
@@ -66,7 +54,7 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Conf
     monkeypatch.setattr(Request, "request_body_tempfile_limit", 4 * 1024 * 1024)
     engines = []
 
-    def build(**settings: Any) -> TypedConfigurator:
+    def build(**settings: Any) -> Configurator:
         config = configure(f"sqlite:///{tmp_path}/small.sqlite", settings)
         engines.append(config.registry["engine"])
         return config

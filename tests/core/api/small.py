@@ -10,6 +10,7 @@ from pydantic import Field
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPFound, HTTPGone
 from pyramid.request import Request
+from pyramid_retry import RetryableException
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -62,17 +63,17 @@ class Thing:
 
 class ThingInput(Input):
     name: Annotated[str, Field(min_length=2, max_length=10, examples=["soup"])]
-    tags: Annotated[list[Annotated[str, Field(max_length=5)]], Field(max_length=3)] = []
+    tags: Annotated[list[Annotated[str, Field(max_length=5)]], Field(max_length=3, default_factory=list)]
     made: date | None = None
 
 
 class ThingPatch(Input):
-    name: Annotated[str, Field(min_length=2)] = ""
+    name: Annotated[str, Field(min_length=2)] = "unnamed"
 
 
 class ThingQuery(PagedQuery):
     q: str = ""
-    tag: Annotated[list[str], Field(description="All of these.")] = []
+    tag: Annotated[list[str], Field(description="All of these.", default_factory=list)]
     on: date | None = None
     fresh: bool | None = None
 
@@ -150,6 +151,8 @@ def tagged(context: Any, request: Request) -> Any:
 def odd(context: Any, request: Request) -> Any:
     """Answers and failures of every kind."""
     kind = request.matchdict["kind"]
+    if kind == "busy" or (kind == "retried" and request.environ["retry.attempt"] == 0):
+        raise RetryableException
     if kind in ANSWERS:
         return ANSWERS[kind]
     raise FAILURES[kind]() if kind in FAILURES else NotFound()
@@ -195,16 +198,21 @@ def forgotten(context: Any, request: Request) -> None:
     """Nobody named a permission, so nobody may."""
 
 
-class Orig(Exception):
+class AdminShutdownError(Exception):
     sqlstate = "57P01"
 
 
-class OrigFull(Exception):
+class UnanswerableError(Exception):
+    """Its exception view fails."""
+
+
+class DiskFullError(Exception):
     sqlstate = None
     sqlite_errorname = "SQLITE_FULL"
 
 
 ANSWERS: dict[str, Any] = {
+    "retried": {"a": 2},
     "none": None,
     "raw": RawJson(b'{"raw":  1}'),
     "dict": {"a": 1},
@@ -214,6 +222,7 @@ ANSWERS: dict[str, Any] = {
     "accepted": Reply(None, status=202),
 }
 FAILURES: dict[str, Any] = {
+    "unanswerable": UnanswerableError,
     "invalid": lambda: InputInvalid.of("a/b~c/0", "too_long", max=3),
     "too-many": lambda: TooMany(42, 10),
     "full": StorageExhausted,
@@ -221,8 +230,8 @@ FAILURES: dict[str, Any] = {
     "found": lambda: HTTPFound("https://meals.example/"),
     "internal": lambda: ZeroDivisionError("the secret detail"),
     "bytes": lambda: UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
-    "database-away": lambda: OperationalError("SELECT", {}, Orig()),
-    "database-full": lambda: OperationalError("INSERT", {}, OrigFull()),
+    "database-away": lambda: OperationalError("SELECT", {}, AdminShutdownError()),
+    "database-full": lambda: OperationalError("INSERT", {}, DiskFullError()),
 }
 
 
@@ -256,6 +265,15 @@ def search(context: Any, request: Request, query: SearchQuery) -> list[str]:
     return [query.word]
 
 
+def fail(error: UnanswerableError, request: Request) -> None:
+    raise ZeroDivisionError
+
+
+def jwks(request: Request) -> dict[str, Any]:
+    request.response.vary = ("Accept-Encoding",)
+    return {"keys": []}
+
+
 def page(request: Request) -> dict[str, str]:
     raise NotFound
 
@@ -276,5 +294,6 @@ def includeme(config: Configurator) -> None:
     config.add_route("page", "/page")
     config.add_view(page, route_name="page", permission=CorePermission.PUBLIC, renderer="json")
     config.add_route("jwks", "/.well-known/jwks.json")
-    config.add_view(lambda request: {"keys": []}, route_name="jwks", permission=CorePermission.PUBLIC, renderer="json")
+    config.add_view(jwks, route_name="jwks", permission=CorePermission.PUBLIC, renderer="json")
+    config.add_exception_view(fail, context=UnanswerableError)
     config.scan("tests.core.api.small")

@@ -57,6 +57,8 @@ def test_every_answer(app: TestApp, method: str, path: str, status: int) -> None
         answer.headers["Access-Control-Expose-Headers"].split(", ")
     )
     assert "Access-Control-Allow-Credentials" not in answer.headers
+    if path == "/.well-known/jwks.json":
+        assert answer.headers["Vary"].startswith("Origin, Accept-Encoding")
     without = app.request(path, method=method, expect_errors=True)
     assert granted(without) == []
     assert "Origin" in without.headers["Vary"].split(", ")

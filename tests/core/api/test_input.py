@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -71,6 +72,11 @@ def test_required_parameter(app: TestApp) -> None:
 @pytest.mark.parametrize("path", ["/api/things?q=%ff", "/api/things?%c3=1", "/api/tagged?%ff=1", "/api/odd/%ff"])
 def test_bytes_that_are_no_utf8(app: TestApp, path: str) -> None:
     problem(app.get(path, status=400), "bad_encoding")
+
+
+def test_a_query_without_parameters(app: TestApp) -> None:
+    app.get("/api/tagged?")
+    app.get("/api/tagged?&")
 
 
 def test_too_many_parameters(app: TestApp) -> None:
@@ -147,12 +153,10 @@ def test_a_large_length_is_refused_without_a_body(app: TestApp) -> None:
     from mealshare.core.errors import TooLarge
     from tests.core.api.small import ThingInput
 
-    class Unreadable:
-        environ = {"CONTENT_TYPE": "application/json"}
-        content_length = 1024 * 1024 + 1
-
+    # It has a length and nothing to read it from.
+    request = SimpleNamespace(environ={"CONTENT_TYPE": "application/json"}, content_length=1024 * 1024 + 1)
     with pytest.raises(TooLarge):
-        read_json(Unreadable(), ThingInput, ("application/json",))
+        read_json(request, ThingInput, ("application/json",))
 
 
 @pytest.mark.parametrize(("size", "status"), [(100, 201), (1024 * 1024, 413)])

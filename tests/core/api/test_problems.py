@@ -242,11 +242,11 @@ def test_a_conflict_that_no_retry_cured() -> None:
 
 
 def test_an_error_with_a_challenge_of_its_own() -> None:
-    class Wrong(DomainError):
+    class WrongError(DomainError):
         status = 401
         code = "wrong_password"
 
-    assert problem_of(Wrong()).headers == [("WWW-Authenticate", REALM)]
+    assert problem_of(WrongError()).headers == [("WWW-Authenticate", REALM)]
 
 
 def test_every_denial_and_problem_has_a_status_and_words(app: TestApp) -> None:
@@ -266,9 +266,8 @@ def test_a_problem_has_one_status(configured: Configured) -> None:
 
 def test_the_limit(make: Make) -> None:
     app = make(**{"ratelimit.api": "3/5 minutes"})
-    remaining = []
-    for path in ("/api/tagged", "/api/nothing", "/api/things?limit=x"):
-        remaining.append(app.get(path, expect_errors=True).headers["X-RateLimit-Remaining"])
+    paths = ("/api/tagged", "/api/nothing", "/api/things?limit=x")
+    remaining = [app.get(path, expect_errors=True).headers["X-RateLimit-Remaining"] for path in paths]
     assert remaining == ["2", "1", "0"]
     for path in ("/api/tagged", "/api/nothing", "/api/guarded"):
         answer = app.get(path, status=429)
@@ -298,3 +297,41 @@ def test_without_limits(make: Make) -> None:
     app = make(**{"ratelimit.api": "1/5 minutes", "ratelimit.enabled": "false"})
     for _ in range(3):
         app.get("/api/tagged")
+
+
+def test_a_request_that_is_tried_again_counts_once(app: TestApp) -> None:
+    answer = app.get("/api/odd/retried")
+    assert answer.json == {"a": 2}
+    assert answer.headers["X-RateLimit-Remaining"] == "299"
+    answer = app.get("/api/odd/busy", status=503)
+    problem(answer, "unavailable")
+    assert answer.headers["X-RateLimit-Remaining"] == "298"
+
+
+def test_a_bad_token_on_a_missing_address(app: TestApp) -> None:
+    answer = app.get("/api/nothing", headers=BAD, status=404)
+    problem(answer, "not_found")
+    assert app.get("/api/tagged").headers["X-RateLimit-Remaining"] == "298"
+
+
+def test_an_exception_view_that_fails(app: TestApp, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        answer = app.get("/api/odd/unanswerable", headers={"Origin": "https://app.example"}, status=500)
+    problem(answer, "internal")
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example"
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+def test_a_limiter_that_fails_is_an_internal_error(app: TestApp) -> None:
+    class BrokenLimiter:
+        def hit(self, *keys: str) -> None:
+            raise ZeroDivisionError
+
+    app.app.registry["ratelimit"] = BrokenLimiter()
+    problem(app.get("/api/tagged", headers={"Origin": "https://app.example"}, status=500), "internal")
+
+
+def test_an_application_without_limiter(app: TestApp) -> None:
+    del app.app.registry["ratelimit"]
+    assert "X-RateLimit-Limit" not in app.get("/api/tagged").headers
+    assert "X-RateLimit-Limit" not in app.get("/api/nothing", status=404).headers

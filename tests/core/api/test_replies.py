@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pyramid.request import Request
 from webtest import TestApp
 
-from mealshare.api import etag_of
+from mealshare.api import etag_of, require_match
+from mealshare.core.errors import PreconditionFailed
 from tests.core.api.conftest import BASE, Make
 
 
@@ -113,6 +115,13 @@ def test_if_match(app: TestApp, header: str | None, status: int) -> None:
     answer = app.delete("/api/things/7", headers=headers, status=status)
     if status == 412:
         assert answer.json["type"] == f"{BASE}/problems/precondition_failed"
+
+
+def test_a_weak_tag_never_fulfils_if_match() -> None:
+    request = Request.blank("/", headers={"If-Match": '"a", W/"a"'})
+    with pytest.raises(PreconditionFailed):
+        require_match(request, 'W/"a"')
+    require_match(Request.blank("/", headers={"If-Match": "*"}), 'W/"a"')
 
 
 def test_no_links_without_neighbours() -> None:

@@ -1,0 +1,210 @@
+"""What the tests stand on: real databases, the whole application, people who act.
+
+A test that asks for any of ``registry``, ``app``, ``work`` or ``make_user`` runs once on SQLite and once on PostgreSQL
+and finds an empty site; what it writes is committed.  ``tests/databases.py`` says how to include PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyramid.router import Router
+from webtest import TestApp
+
+from mealshare import main
+from mealshare.core.db import Base, record_statements
+from mealshare.core.db.migrate import upgrade
+from mealshare.core.jobs import run_due
+from tests.databases import POSTGRES_LEFT_OUT, Backend, new_database, postgres_url, services_required
+from tests.people import add_user, bearer, draw, sign_in
+from tests.sites import RunningSite, running_site, site_settings
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER_LEFT_OUT = "browser: install Chromium (Debian: apt-get install chromium) to include it"
+
+
+def left_out(reason: str) -> None:
+    """Skip the test, or fail it where nothing may be left out."""
+    if services_required():
+        pytest.fail(f"left out, although MEALSHARE_TEST_REQUIRE_SERVICES=1: {reason}")
+    pytest.skip(reason)
+
+
+def find_chromium() -> str | None:
+    """Where Chromium is on this machine."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in one line what did not run, so that a green run is not taken for more than it is."""
+    missing = [] if postgres_url() is not None else [POSTGRES_LEFT_OUT]
+    missing += [] if find_chromium() is not None else [BROWSER_LEFT_OUT]
+    for reason in missing:
+        terminalreporter.write_line(f"LEFT OUT {reason}", yellow=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> None:
+    """A setting in the environment of whoever runs the tests must not change what they test."""
+    for name in [name for name in os.environ if name.startswith("MEALSHARE_") and "__" in name]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """The database of this run of the test."""
+    if request.param == "postgresql" and postgres_url() is None:
+        left_out(POSTGRES_LEFT_OUT)
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def migrated(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a migrated, empty database; only ever copied."""
+    with new_database(backend, tmp_path_factory.mktemp("migrated")) as url:
+        upgrade(url)
+        yield url
+
+
+@pytest.fixture
+def database_url(backend: Backend, migrated: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated, empty database of this test alone."""
+    with new_database(backend, tmp_path, copy_of=migrated) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def site_folder(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the application of the tests keeps its files: ``media`` and ``mail``."""
+    return tmp_path_factory.mktemp(f"site-{backend}")
+
+
+@pytest.fixture(scope="session")
+def wsgi_app(backend: Backend, migrated: str, site_folder: Path) -> Iterator[Router]:
+    """The whole application, once for all tests on one database; it runs jobs only when a test says so."""
+    with new_database(backend, site_folder, copy_of=migrated) as url:
+        settings = site_settings(site_folder, url, "http://localhost") | {"jobs.embedded": "false"}
+        application = main({}, **settings)
+        yield application
+        application.registry["engine"].dispose()
+
+
+@pytest.fixture
+def registry(wsgi_app: Router, site_folder: Path) -> Any:
+    """The registry of the application, whose database, caches and folders have just been emptied."""
+    registry = wsgi_app.registry
+    with registry["engine"].begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(table.delete())
+    registry["cache"].clear()
+    registry["fragments"].clear()
+    registry["ratelimit"]._strategy.storage.reset()
+    registry.pop("draining", None)
+    for folder in ("media", "mail"):
+        for item in (site_folder / folder).glob("*"):
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+    return registry
+
+
+@pytest.fixture
+def app(wsgi_app: Router, registry: Any) -> TestApp:
+    """A visitor with a cookie jar, at an empty site."""
+    return TestApp(wsgi_app)
+
+
+@pytest.fixture
+def new_app(wsgi_app: Router, registry: Any) -> Callable[[], TestApp]:
+    """Another visitor with a cookie jar of their own, at each call."""
+    return lambda: TestApp(wsgi_app)
+
+
+@pytest.fixture
+def work(registry: Any) -> Callable[[], Any]:
+    """``with work() as unit:`` is a unit of work that commits at its end."""
+    return registry["open_work"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def make_user(registry: Any) -> Callable[..., SimpleNamespace]:
+    """``make_user(username, role=..., email=..., password=..., locale=..., time_zone=..., display_name=...)``."""
+    numbers = count(1)
+
+    def make(username: str | None = None, **known: Any) -> SimpleNamespace:
+        return add_user(registry, username or f"person{next(numbers)}", **known)
+
+    return make
+
+
+@pytest.fixture
+def login() -> Callable[[TestApp, Any], None]:
+    """``login(app, user)``: with the form, as a person does."""
+    return sign_in
+
+
+@pytest.fixture
+def token() -> Callable[[TestApp, Any], dict[str, str]]:
+    """``token(app, user)``: over the API; gives the headers to send."""
+    return bearer
+
+
+@pytest.fixture
+def run_jobs() -> Callable[[Any], int]:
+    """``run_jobs(registry)``: all that are due; gives how many ran."""
+    return run_due
+
+
+@pytest.fixture
+def rate_limits(registry: Any) -> Iterator[Any]:
+    """The limits hold in this test, as by default on a real site; gives the limiter."""
+    limiter = registry["ratelimit"]
+    limiter._enabled = True
+    yield limiter
+    limiter._enabled = False
+
+
+@pytest.fixture
+def picture() -> Callable[..., bytes]:
+    """``picture(kind="jpeg", size=(800, 600))``: a picture file."""
+    return draw
+
+
+@pytest.fixture
+def count_statements() -> Callable[[], Any]:
+    """``with count_statements() as statements:`` collects the SQL that this thread runs, requests of ``app`` included."""
+    return record_statements
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Where Chromium is."""
+    path = find_chromium()
+    if path is None:
+        left_out(BROWSER_LEFT_OUT)
+    return path or ""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+    """A site on SQLite in a process of its own, with its worker; one for all tests of a module."""
+    folder = tmp_path_factory.mktemp("server")
+    with new_database("sqlite", folder) as url:
+        upgrade(url)
+        with running_site(folder, url) as site:
+            yield site
+
+
+@pytest.fixture
+def start_server(database_url: str, tmp_path: Path) -> Callable[..., Any]:
+    """``with start_server(section__key=value) as site:`` is a site for this test alone, on either database."""
+
+    def start(**settings: str) -> Any:
+        return running_site(tmp_path, database_url, **settings)
+
+    return start

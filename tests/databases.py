@@ -1,0 +1,61 @@
+"""Real databases for tests: made empty or as a copy of a migrated one, and gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import URL, create_engine, make_url, pool, text
+
+Backend = Literal["sqlite", "postgresql"]
+#: SQLAlchemy URL of a PostgreSQL database in which the tests may connect, with a role that may create databases.
+POSTGRES_VARIABLE = "MEALSHARE_TEST_POSTGRES"
+#: If it is "1", a service that is not there is a failure and not a reason to skip.
+REQUIRE_VARIABLE = "MEALSHARE_TEST_REQUIRE_SERVICES"
+POSTGRES_LEFT_OUT = f"PostgreSQL: set {POSTGRES_VARIABLE}=postgresql+psycopg://user@host:5432/database to include it"
+
+
+def postgres_url() -> URL | None:
+    """Where PostgreSQL is, if the tests are to use it."""
+    value = os.environ.get(POSTGRES_VARIABLE, "")
+    return make_url(value) if value else None
+
+
+def services_required() -> bool:
+    """Whether a missing service is a failure."""
+    return os.environ.get(REQUIRE_VARIABLE) == "1"
+
+
+@contextmanager
+def new_database(backend: Backend, folder: Path, copy_of: str | None = None) -> Iterator[str]:
+    """The URL of a new database, empty or a copy of the one at ``copy_of``, to which nobody may be connected.
+
+    A SQLite file is made in ``folder`` and left to its owner; a PostgreSQL database is dropped at the end.
+    """
+    if backend == "sqlite":
+        file = folder / f"{secrets.token_hex(6)}.sqlite"
+        if copy_of is not None:
+            shutil.copyfile(str(make_url(copy_of).database), file)
+        yield f"sqlite:///{file}"
+        return
+    server = postgres_url()
+    assert server is not None
+    name = f"mealshare_test_{secrets.token_hex(6)}"
+    template = "" if copy_of is None else f' TEMPLATE "{make_url(copy_of).database}"'
+    _administer(server, f'CREATE DATABASE "{name}"{template}')
+    try:
+        yield server.set(database=name).render_as_string(hide_password=False)
+    finally:
+        _administer(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _administer(server: URL, statement: str) -> None:
+    engine = create_engine(server, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
