@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from pyramid.router import Router
+from webob.request import BaseRequest
 from webtest import TestApp
 
 from mealshare import main
@@ -55,6 +56,12 @@ def _no_settings_from_outside() -> None:
     """A setting in the environment of whoever runs the tests must not change what they test."""
     for name in [name for name in os.environ if name.startswith("MEALSHARE_") and "__" in name]:
         del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bodies_in_memory() -> None:
+    """WebOb leaves it to the garbage collector to close the file of a large body, and warnings are errors here."""
+    BaseRequest.request_body_tempfile_limit = 2**30
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

@@ -45,8 +45,8 @@ def site_settings(folder: Path, database_url: str, base_url: str) -> dict[str, s
     """The settings of a test site whose files lie in ``folder``: no limits of rate, secrets that everybody knows."""
     return {
         "site.base_url": base_url,
-        "site.secret": "a secret for tests, known to everybody who reads this",
-        "jwt.secret": "another secret for tests, known to everybody as well",
+        "site.secret": "tests-only-AlsoKnownToEverybody-0123456789-zyxwvutsrq",
+        "jwt.secret": "tests-only-KnownToEverybody-0123456789-abcdefghijklmnop",
         "db.url": database_url,
         "storage.folder": str(folder / "media"),
         "mail.folder": str(folder / "mail"),

@@ -18,7 +18,7 @@ M = TypeVar("M", bound=BaseModel)
 class Input(BaseModel):
     """Base of everything that comes in: what is not declared is an error, and nothing is guessed."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_enum_values=False)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 def coded(code: str, **params: Any) -> PydanticCustomError:
@@ -111,7 +111,11 @@ def field_error(error: Mapping[str, Any]) -> FieldError:
     if error["type"] == "coded":
         return FieldError(path, context["code"], context["params"])
     params = {name: context[key] for name, keys in _LIMITS for key in keys if key in context}
-    return FieldError(path, _CODES.get(error["type"], "wrong_type"), params)
+    kind = error["type"]
+    if kind in ("too_short", "too_long") and context.get("field_type") == "Value":
+        # What pydantic calls the length of text that a validator of ours has cleaned before.
+        return FieldError(path, kind, params)
+    return FieldError(path, _CODES.get(kind, "wrong_type"), params)
 
 
 def validate(schema: type[M], data: Any) -> M:

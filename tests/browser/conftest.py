@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
+from playwright.sync_api import sync_playwright
 
-CHROMIUM = next(filter(None, (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -19,35 +16,38 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """The browser; without Chromium the tests are left out, unless everything is required."""
-    if CHROMIUM is None:
-        if os.environ.get("MEALSHARE_TEST_REQUIRE_SERVICES"):
-            pytest.fail("Chromium is required and was not found")
-        pytest.skip("needs Chromium (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """The browser, started once for a module; headless."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+        instance = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield instance
+        instance.close()
 
 
 @pytest.fixture
-def open_page(chromium, server):
+def open_page(browser, server):
     """``open_page(...)`` gives a new tab with cookies of its own; whatever its console complains about fails the test."""
     contexts, complaints, foreign = [], [], []
 
     def open_page(**options):
-        options = {"viewport": {"width": 390, "height": 844}, "locale": "en-GB", "timezone_id": "Europe/Berlin"} | options
-        context = chromium.new_context(base_url=server.url, **options)
+        options = {
+            "viewport": {"width": 390, "height": 844},
+            "locale": "en-GB",
+            "timezone_id": "Europe/Berlin",
+        } | options
+        context = browser.new_context(base_url=server.url, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
-        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith((server.url, "blob:")) else foreign.append(request.url))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith((server.url, "blob:")) else foreign.append(request.url),
+        )
         page.complaints = complaints
         return page
 

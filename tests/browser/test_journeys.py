@@ -76,8 +76,13 @@ def test_post_with_a_photo_before_signing_up(open_page, tmp_path, picture):
     page.wait_for_url(re.compile(rf"/@{name}/\d+"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Shy soup")
     wait_for_photo(page)
-    assert [image.get_attribute("alt") for image in page.locator("article figure img").all()] == ["The second one", "The first one"]
-    assert page.locator("article figure img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    assert [image.get_attribute("alt") for image in page.locator("article figure img").all()] == [
+        "The second one",
+        "The first one",
+    ]
+    assert (
+        page.locator("article figure img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    )
 
 
 def test_edit_change_visibility_and_delete(open_page):
@@ -177,4 +182,6 @@ def test_like_in_place(open_page):
     card.get_by_role("button", name="Yum!").click()
     expect(card.get_by_role("button", name="Yum!")).to_have_attribute("aria-pressed", "true")
     page.reload()
-    expect(page.locator("article.card").first.get_by_role("button", name="Yum!")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("article.card").first.get_by_role("button", name="Yum!")).to_have_attribute(
+        "aria-pressed", "true"
+    )

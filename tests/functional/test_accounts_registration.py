@@ -80,7 +80,7 @@ def test_everything_wrong_is_shown_at_once_and_nothing_typed_is_lost(site: Site,
         ("password", "elevenchars", "too_short"),
         ("password", "x" * 257, "too_long"),
         ("password", "passwordpassword", "password_common"),
-        ("password", "grace-example", "password_same_as_name"),
+        ("password", "grace@example.org", "password_same_as_name"),
         ("locale", "tlh", "not_a_choice"),
         ("time_zone", "Mars/Olympus", "bad_time_zone"),
         ("role", "admin", "unknown"),
@@ -182,7 +182,9 @@ def test_sign_ups_are_limited_by_address_and_typing_errors_do_not_count(
     assert refused.status_int == 429
     assert 0 < int(refused.headers["Retry-After"]) <= 1800
     # A forged X-Forwarded-For makes nobody somebody else; another address does.
-    forged = browser.post_json("/api/users", last, {"X-Forwarded-For": "198.51.100.9"}, expect_errors=True)
+    forged = browser.post_json(
+        "/api/users", last, headers={"X-Forwarded-For": "198.51.100.9"}, expect_errors=True
+    )
     assert forged.status_int == 429
     assert site.browser(REMOTE_ADDR="198.51.100.9").post_json("/api/users", last).status_int == 201
 

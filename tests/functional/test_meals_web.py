@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from webob import Request
 from webtest import Upload
 
 
@@ -89,7 +90,7 @@ def test_an_error_loses_nothing(app, make_user, login, picture):
     form["food"] = "toast"
     form["note"] = "words that took long to write"
     form["recipe_url"] = "not an address"
-    form["photo"] = Upload("toast.jpg", picture(), "image/jpeg")
+    form.fields["photo"][0].value = Upload("toast.jpg", picture(), "image/jpeg")
     form.fields["photo_alt"][0].value = "A piece of toast"
     page = form.submit(status=422)
     assert "web address" in page
@@ -106,7 +107,7 @@ def test_a_refused_photo_is_named_and_the_words_stay(app, make_user, login):
     login(app, make_user("mei"))
     form = compose(app)
     form["food"] = "toast"
-    form["photo"] = Upload("toast.jpg", b"<script>alert(1)</script>", "image/jpeg")
+    form.fields["photo"][0].value = Upload("toast.jpg", b"<script>alert(1)</script>", "image/jpeg")
     page = form.submit(status=422)
     assert page.html.find(id="media-error")
     assert page.forms[_index(page)]["food"].value == "toast"
@@ -115,7 +116,7 @@ def test_a_refused_photo_is_named_and_the_words_stay(app, make_user, login):
 def test_photos_are_shown_when_they_are_ready(app, make_user, login, picture, run_jobs, registry):
     login(app, make_user("mei"))
     form = compose(app)
-    form["photo"] = Upload("IMG_1.PNG", picture("png"), "text/plain")
+    form.fields["photo"][0].value = Upload("IMG_1.PNG", picture("png"), "text/plain")
     form.fields["photo_alt"][0].value = "A red plate"
     response = form.submit()
     assert "is being prepared" in response.follow()
@@ -131,7 +132,7 @@ def test_photos_are_shown_when_they_are_ready(app, make_user, login, picture, ru
 def test_a_visitor_posts_before_signing_up(app, picture, run_jobs, registry):
     form = compose(app, "/")
     form["food"] = "Shy soup"
-    form["photo"] = Upload("soup.jpg", picture(), "image/jpeg")
+    form.fields["photo"][0].value = Upload("soup.jpg", picture(), "image/jpeg")
     response = form.submit()
     assert response.headers["Location"].endswith("/register")
     page = response.follow()
@@ -157,7 +158,7 @@ def test_a_visitor_with_an_account_logs_in_instead(app, make_user):
     form.submit()
     page = app.get("/login")
     form = next(form for form in page.forms.values() if "password" in form.fields)
-    form[next(name for name in form.fields if name and "user" in name)] = user.username
+    form["login"] = user.username
     form["password"] = user.password
     assert form.submit().follow().html.find("h1").text == "Shy soup"
 
@@ -249,7 +250,7 @@ def test_a_warning_covers_the_photo(app, make_user, login, picture, run_jobs, re
     form["food"] = "tartare"
     form["note"] = "very raw"
     form["spoiler_text"] = "raw meat"
-    form["photo"] = Upload("x.jpg", picture(), "image/jpeg")
+    form.fields["photo"][0].value = Upload("x.jpg", picture(), "image/jpeg")
     path = form.submit().headers["Location"]
     run_jobs(registry)
     for page in (app.get(path), app.get("/")):
@@ -259,16 +260,23 @@ def test_a_warning_covers_the_photo(app, make_user, login, picture, run_jobs, re
         assert all(note.find_parent("details") for note in page.html.select(".card__note, .meal__note"))
 
 
-@pytest.mark.parametrize("path", ["/@nobody", "/@mei%00/1", "/tags/none", "/tags/%F0%9F%8D%95", "/@mei/99", f"/@mei/{10**30}", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/@nobody", "/@mei%00/1", "/tags/none", "/tags/%F0%9F%8D%95", "/@mei/99", f"/@mei/{10**30}", "/nothing"]
+)
 def test_what_is_not_there_is_a_friendly_404(app, make_user, path):
     make_user("mei")
     page = app.get(path, status=404)
     assert "Somebody has eaten this page" in page
 
 
-def test_bad_bytes_are_400(app):
-    assert app.get("/%ff", status=400).content_type == "text/html"
-    app.get("/?max_id=%ff", expect_errors=True)
+def test_bad_bytes_are_400(wsgi_app, registry):
+    # Not through WebTest: its own cookie jar cannot read such an address.
+    request = Request.blank("/")
+    request.environ["PATH_INFO"] = "/\xff"
+    response = request.get_response(wsgi_app)
+    assert (response.status_int, response.content_type) == (400, "text/html")
+    request = Request.blank("/?max_id=%ff")
+    assert request.get_response(wsgi_app).status_int < 500
 
 
 def test_the_wrong_method_is_405(app):

@@ -20,16 +20,17 @@ from typing import Any
 
 import orjson
 from pyramid_retry import mark_error_retryable
-from sqlalchemy import Connection, Engine, Row, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Row, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.sql import Executable
 
-from mealshare.core.settings import setting
+from mealshare.core.settings import Secret, SettingsError, setting
 
 #: Seconds that a writer waits for its turn before it is told that the database is locked.
 LOCK_TIMEOUT = 30.0
 _LOCK_HELD = "mealshare_write_lock"
+_READ = "mealshare_read"
 _statements: ContextVar[list[str] | None] = ContextVar("statements", default=None)
 
 
@@ -37,8 +38,12 @@ _statements: ContextVar[list[str] | None] = ContextVar("statements", default=Non
 class DatabaseSettings:
     """Where the data lives."""
 
-    url: str = setting(help="SQLAlchemy URL of the database: sqlite:////absolute/file.sqlite or postgresql+psycopg://...")
-    pool_size: int = setting(10, "Connections kept open to PostgreSQL by each process; at least the server's threads.", minimum=1)
+    url: Secret = setting(
+        help="SQLAlchemy URL of the database: sqlite:////absolute/file.sqlite or postgresql+psycopg://..."
+    )
+    pool_size: int = setting(
+        10, "Connections kept open to PostgreSQL by each process; at least the server's threads.", minimum=1
+    )
     pool_overflow: int = setting(5, "Connections that may be opened beyond the pool for a moment.", minimum=0)
     pool_timeout: int = setting(10, "Seconds to wait for a free connection before the request fails.", minimum=1)
     echo: bool = setting(False, "Log every SQL statement (development only).")
@@ -46,13 +51,15 @@ class DatabaseSettings:
 
 
 def make_engine(settings: DatabaseSettings) -> Engine:
-    """An engine for ``settings.url`` in write mode; `read_engine` gives its sibling for reads."""
-    url = make_url(settings.url)
+    """An engine for ``settings.url`` in write mode; `read_engine` gives its sibling for reads.
+
+    Raises SettingsError for a URL that cannot be used; the message does not show it, for it may hold a password.
+    """
+    url = _usable_url(settings.url)
     options: dict[str, Any] = {
         "echo": settings.echo,
         "json_serializer": lambda value: orjson.dumps(value).decode(),
         "json_deserializer": orjson.loads,
-        "skip_autocommit_rollback": True,
     }
     if url.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": LOCK_TIMEOUT, "check_same_thread": False}
@@ -66,6 +73,8 @@ def make_engine(settings: DatabaseSettings) -> Engine:
             "max_overflow": settings.pool_overflow,
             "pool_timeout": settings.pool_timeout,
             "pool_pre_ping": True,
+            # Not for SQLite, where the driver always looks like autocommit: real transactions would stay open.
+            "skip_autocommit_rollback": True,
             "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC"},
         }
         engine = create_engine(url, **options)
@@ -74,24 +83,50 @@ def make_engine(settings: DatabaseSettings) -> Engine:
     return engine
 
 
+def _usable_url(given: str) -> URL:
+    try:
+        url = make_url(str(given))
+        url.get_dialect().import_dbapi()
+    except (ArgumentError, ValueError):
+        raise SettingsError("the setting db.url is wrong: it is not an SQLAlchemy database URL") from None
+    except ImportError as error:
+        raise SettingsError(f"the setting db.url names a database whose driver is not installed: {error.name}") from None
+    backend = url.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise SettingsError(f"the setting db.url is wrong: {backend} is not supported, only sqlite and postgresql are")
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
+        raise SettingsError("the setting db.url is wrong: threads and processes share the database, so it must be a file")
+    return url
+
+
 def read_engine(engine: Engine) -> Engine:
     """The same engine and pool, in read mode."""
+    if engine.dialect.name == "sqlite":
+        # Not by isolation level: restoring that on return would give transaction control back to the driver.
+        return engine.execution_options(**{_READ: True})
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-#: sqlite3 gives the GIL up for each row, so that several reading threads mostly wait for each other; one at a time is faster.
+#: sqlite3 gives the GIL up for each row, so several reading threads mostly wait for each other: one at a time is faster.
 _sqlite_read = threading.Lock()
 
 
-def fetch(connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+def fetch(
+    connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None
+) -> Sequence[Row[Any]]:
     """All rows of one reading statement."""
     if connection.dialect.name == "sqlite":
+        if not connection.in_transaction():
+            # Never wait for the write lock while holding the read lock: whoever has the former may want the latter.
+            connection.begin()
         with _sqlite_read:
             return connection.execute(statement, parameters or {}).fetchall()
     return connection.execute(statement, parameters or {}).fetchall()
 
 
-def fetch_one(connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Row[Any] | None:
+def fetch_one(
+    connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None
+) -> Row[Any] | None:
     """The first row of one reading statement, or None."""
     rows = fetch(connection, statement, parameters)
     return rows[0] if rows else None
@@ -121,6 +156,21 @@ def _prepare_sqlite(engine: Engine) -> None:
         if record is not None and record.info.pop(_LOCK_HELD, False):
             lock.release()
 
+    def do_commit(dbapi_connection: Any) -> None:
+        # A commit that fails leaves the transaction open, and the lock with it, for the rollback that follows.
+        commit(dbapi_connection)
+        release(getattr(dbapi_connection, "_connection_record", None))
+
+    def do_rollback(dbapi_connection: Any) -> None:
+        try:
+            rollback(dbapi_connection)
+        finally:
+            release(getattr(dbapi_connection, "_connection_record", None))
+
+    # The events of the same names come before the fact; the next writer would find the database still locked.
+    commit, rollback = engine.dialect.do_commit, engine.dialect.do_rollback
+    vars(engine.dialect).update(do_commit=do_commit, do_rollback=do_rollback)
+
     @event.listens_for(engine, "connect")
     def connect(dbapi_connection: Any, record: Any) -> None:
         # The driver would otherwise begin transactions by itself, deferred, and only before some statements.
@@ -140,12 +190,13 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        if connection.get_execution_options().get(_READ):
             return
-        record = connection.connection._connection_record  # The pool's record outlives the checkout.
+        record: Any = connection.connection._connection_record  # The pool's record outlives the checkout.
         if not lock.acquire(timeout=LOCK_TIMEOUT):
-            raise mark_error_retryable(OperationalError("BEGIN IMMEDIATE", {}, TimeoutError("database is locked")))
-        assert record is not None
+            error = OperationalError("BEGIN IMMEDIATE", {}, TimeoutError("database is locked"))
+            mark_error_retryable(error)
+            raise error
         record.info[_LOCK_HELD] = True
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -10,6 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,10 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def check_revision(engine: Engine) -> None:
-    """Raise SchemaError unless the database is at the newest migration."""
-    current, head = current_revision(engine), head_revision()
+    """Raise SchemaError unless the database can be opened and is at the newest migration."""
+    try:
+        current, head = current_revision(engine), head_revision()
+    except OperationalError as error:
+        raise SchemaError(f"the database of the setting db.url cannot be opened: {error.orig}") from None
     if current != head:
-        raise SchemaError(f"the database is at revision {current}, this version needs {head}: run `mealshare db upgrade`")
+        raise SchemaError(f"the database is at {current or 'no revision'}, not at {head}: run `mealshare db upgrade`")

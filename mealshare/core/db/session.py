@@ -26,9 +26,12 @@ def write_session(request: Request) -> Session:
 
 
 def read_connection(request: Request) -> Connection:
-    """A connection to read with: in read mode, or the transaction's own once this request has begun to write."""
+    """A connection to read with: in read mode, or the transaction's own once this request has begun to write.
+
+    While an error is answered it is in read mode again: the transaction may be beyond use, or over.
+    """
     known = request.__dict__
-    if "db" in known:
+    if "db" in known and known.get("exception") is None:
         connection: Connection = known["db"].connection()
         return connection
     reader: Connection | None = known.get(_READER)

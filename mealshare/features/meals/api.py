@@ -165,7 +165,6 @@ def replace_meal(context: MealContext, request: Request, body: MealInput) -> Rep
     permission=MealPermission.EDIT,
     context=MealContext,
     body=MealPatch,
-    body_type="application/merge-patch+json",
     returns=MealOut,
     tags=TAGS,
     errors=("precondition_failed", "invalid"),

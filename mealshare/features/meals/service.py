@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from mealshare.core.clock import now
 from mealshare.core.dates import eaten_on, to_local
@@ -17,6 +17,7 @@ from mealshare.core.ids import new_id, new_id_at
 from mealshare.core.text import Rendered, Tag, extract_mentions, normalise_tag, render_note
 from mealshare.core.work import Work
 from mealshare.features.accounts.models import Account, User
+from mealshare.features.accounts.queries import person_urls
 from mealshare.features.meals.events import MealDeleted, MealEdited, MealPublished
 from mealshare.features.meals.guess import guess_meal_type
 from mealshare.features.meals.indexing import PlaceIndex, TagIndex, counts_publicly
@@ -26,6 +27,8 @@ from mealshare.features.meals.schemas import MAX_TAGS, MealInput
 from mealshare.features.meals.vocabulary import Allergen, Diet, Visibility
 from mealshare.features.media.service import MediaService
 
+#: How many names in a note become links; a longer list is not a mention but a nuisance.
+MAX_MENTIONS = 20
 #: What a revision keeps, and what makes a meal "edited" when it changes; visibility is not among it.
 CONTENT = (
     "food",
@@ -196,17 +199,8 @@ class MealService:
         return tags
 
     def _render(self, note: str) -> Rendered:
-        names = extract_mentions(note)
-        found: dict[str, str] = {}
-        if names:
-            rows = self.work.session.execute(
-                select(func.lower(Account.username), Account.url).where(
-                    func.lower(Account.username).in_([name.lower() for name in names[:50]]),
-                    Account.domain == "",
-                    Account.suspended_at.is_(None),
-                )
-            )
-            found = dict(rows.tuples().all())
+        names = extract_mentions(note)[:MAX_MENTIONS]
+        found = person_urls(self.work.connection, names) if names else {}
         return render_note(
             note,
             tag_url=lambda key: f"{self.base_url}/tags/{key}",

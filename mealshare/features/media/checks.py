@@ -15,7 +15,10 @@ LOST = "lost"
 
 #: Refusals of the file as a whole: problem code, status, words.
 PROBLEMS: dict[str, tuple[int, str]] = {
-    "picture_unsupported_type": (415, _("This is not a picture of a kind that is taken here: JPEG, PNG, WebP, GIF, AVIF.")),
+    "picture_unsupported_type": (
+        415,
+        _("This is no picture of a kind that is taken here: JPEG, PNG, WebP, GIF, AVIF."),
+    ),
     "picture_heic_not_supported": (415, _("HEIC pictures cannot be read here. Please save it as JPEG.")),
     "picture_too_large": (413, _("The file of this picture is too large.")),
 }

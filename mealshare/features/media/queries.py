@@ -48,7 +48,9 @@ _WAITING = (
     .order_by(Media.id)
 )
 _IN_BASKET = (
-    select(*COLUMNS).where(Media.basket_id == bindparam("basket", type_=BigInteger), Media.post_id.is_(None)).order_by(Media.id)
+    select(*COLUMNS)
+    .where(Media.basket_id == bindparam("basket", type_=BigInteger), Media.post_id.is_(None))
+    .order_by(Media.id)
 )
 _open_basket = (
     UploadBasket.token_hash == bindparam("token_hash", type_=LargeBinary),
@@ -81,13 +83,13 @@ def basket_values(token: str | None) -> dict[str, Any]:
 def own_media(connection: Connection, media_id: int, account_id: int) -> MediaRow | None:
     """The account's picture with that id, whatever its state, or None."""
     row = fetch_one(connection, _OWN, {"id": media_id, "viewer": account_id})
-    return None if row is None else row._mapping
+    return None if row is None else row._asdict()
 
 
 def waiting_media(connection: Connection, account_id: int, ids: Sequence[str]) -> list[MediaRow]:
     """Those of the account's pictures that ``ids`` name and no post shows; what is no id names none."""
     known = [id for id in map(_id_or_none, ids[:100]) if id is not None]
-    return [row._mapping for row in fetch(connection, _WAITING, {"ids": known, "viewer": account_id})] if known else []
+    return [row._asdict() for row in fetch(connection, _WAITING, {"ids": known, "viewer": account_id})] if known else []
 
 
 def shown_media(connection: Connection, key: str, viewer: int, basket_token: str | None) -> int | None:
@@ -101,7 +103,7 @@ def shown_media(connection: Connection, key: str, viewer: int, basket_token: str
 
 def media_in_basket(connection: Connection, basket_id: int) -> list[MediaRow]:
     """The pictures of a basket."""
-    return [row._mapping for row in fetch(connection, _IN_BASKET, {"basket": basket_id})]
+    return [row._asdict() for row in fetch(connection, _IN_BASKET, {"basket": basket_id})]
 
 
 def find_basket(connection: Connection, token: str) -> BasketView | None:

@@ -53,4 +53,4 @@ class MediaOut:
 class AvatarOut:
     """One's picture."""
 
-    avatar_url: str
+    avatar_url: str | None

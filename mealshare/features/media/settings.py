@@ -16,10 +16,12 @@ MAX_DESCRIPTION = 1500
 class MediaSettings:
     """Limits of uploads."""
 
-    max_bytes: int = setting(12_000_000, "Bytes that one uploaded picture may have.", minimum=10_000, maximum=100_000_000)
+    max_bytes: int = setting(
+        12_000_000, "Bytes that an uploaded picture may have.", minimum=10_000, maximum=100_000_000
+    )
     max_pixels: int = setting(50_000_000, "Pixels that one uploaded picture may have.", minimum=10_000)
     per_post: int = setting(4, "Pictures that one meal may have.", minimum=1, maximum=10)
-    unattached_hours: int = setting(24, "Hours after which an uploaded picture that no meal shows is removed.", minimum=1)
+    unattached_hours: int = setting(24, "Hours after which a picture that no meal shows is removed.", minimum=1)
     allow_heic: bool = setting(True, "Take HEIC pictures, where the extra that reads them is installed.")
 
     @property

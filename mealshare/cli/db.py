@@ -1,0 +1,77 @@
+"""`mealshare db`: the database's schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from sqlalchemy import Engine, create_engine, make_url, pool
+from sqlalchemy.exc import ArgumentError
+
+from mealshare.cli.errors import CommandFailed
+from mealshare.cli.site import Site, pass_site
+from mealshare.core.db import migrate
+
+
+@click.group()
+def db() -> None:
+    """Create the database, bring it up to date, or take it back."""
+
+
+@db.command()
+@click.argument("revision", default="head")
+@pass_site
+def upgrade(site: Site, revision: str) -> None:
+    """Bring the database up to REVISION (the newest one); makes it if it is not there."""
+    _make_folder(site.database_url)
+    migrate.upgrade(site.database_url, revision)
+    _tell(site)
+
+
+@db.command()
+@click.argument("revision")
+@pass_site
+def downgrade(site: Site, revision: str) -> None:
+    """Take the database back to REVISION; "base" removes every table and all that is in them."""
+    migrate.downgrade(site.database_url, revision)
+    _tell(site)
+
+
+@db.command()
+@pass_site
+def current(site: Site) -> None:
+    """Tell which revision the database is at."""
+    _tell(site)
+
+
+@db.command()
+@pass_site
+def check(site: Site) -> None:
+    """Fail unless the database is at the newest revision."""
+    # The engine has no pool, so there is nothing to close afterwards.
+    migrate.check_revision(_engine(site))
+    _tell(site)
+
+
+def _engine(site: Site) -> Engine:
+    try:
+        return create_engine(site.database_url, poolclass=pool.NullPool)
+    except (ArgumentError, ImportError) as error:
+        raise CommandFailed(f"the setting db.url is wrong: {error}") from error
+
+
+def _tell(site: Site) -> None:
+    engine = _engine(site)
+    revision, head = migrate.current_revision(engine), migrate.head_revision()
+    state = "the newest" if revision == head else f"the newest is {head}: run `mealshare db upgrade`"
+    click.echo(f"The database is at revision {revision or 'none'} ({state}).")
+
+
+def _make_folder(url: str) -> None:
+    """SQLite makes its file, but not the folder that the file lies in."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise CommandFailed(f"the setting db.url is wrong: {error}") from error
+    if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,80 @@
+"""`mealshare jobs`: what the site still has to do, and what it could not do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+from sqlalchemy import select
+
+from mealshare.cli.errors import CommandFailed
+from mealshare.cli.site import Site, pass_site
+from mealshare.core.dates import rfc3339
+from mealshare.core.ids import parse_id
+from mealshare.core.jobs import run_due
+from mealshare.core.jobs.models import Job, JobState
+from mealshare.core.jobs.queue import retry_job
+
+
+@click.group()
+def jobs() -> None:
+    """Look at the jobs, and run them."""
+
+
+@jobs.command("list")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many to show.")
+@pass_site
+def list_jobs(site: Site, limit: int) -> None:
+    """Show the jobs that wait or run, the next one first."""
+    _show(_read(site, (JobState.QUEUED, JobState.RUNNING), limit), "No job waits.")
+
+
+@jobs.command()
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many to show.")
+@pass_site
+def dead(site: Site, limit: int) -> None:
+    """Show the jobs that failed too often, with the last line of their error."""
+    found = _read(site, (JobState.DEAD,), limit)
+    _show(found, "No job is dead.")
+
+
+@jobs.command()
+@pass_site
+def run(site: Site) -> None:
+    """Run every job that is due now, one after the other."""
+    count = run_due(site.registry)
+    click.echo(f"{count} {'job' if count == 1 else 'jobs'} ran.")
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@pass_site
+def retry(site: Site, job_id: str) -> None:
+    """Let the dead job ID run again, as if for the first time."""
+    try:
+        number = parse_id(job_id)
+    except ValueError:
+        raise CommandFailed(f"{job_id} is not the id of a job") from None
+    with site.registry["open_work"]() as work:
+        found = retry_job(work.session, number)
+    if not found:
+        raise CommandFailed(f"there is no dead job {job_id}")
+    click.echo(f"The job {job_id} waits again.")
+
+
+def _read(site: Site, states: Sequence[JobState], limit: int) -> Sequence[Job]:
+    with site.registry["open_work"]() as work:
+        return work.session.scalars(  # type: ignore[no-any-return]
+            select(Job).where(Job.state.in_(states)).order_by(Job.run_at, Job.id).limit(limit)
+        ).all()
+
+
+def _show(found: Sequence[Job], nothing: str) -> None:
+    if not found:
+        click.echo(nothing)
+    for job in found:
+        error = (job.last_error or "").strip().splitlines()
+        click.echo(
+            f"{job.id}  {job.state}  {rfc3339(job.run_at)}  {job.name}  attempts={job.attempts}"
+            + (f"  {error[-1]}" if error else "")
+        )
