@@ -12,6 +12,7 @@ from pyramid.registry import Registry
 from mealshare import configure
 from mealshare.api.openapi import build_document
 from mealshare.cli.site import Site, pass_site
+from mealshare.core.security.tokens import new_token
 from mealshare.core.settings import Declared, Secret
 
 _INTRODUCTION = """\
@@ -48,7 +49,7 @@ def declared_by_the_application() -> list[Declared]:
     """All settings, in the order of the concerns in ``mealshare.CORE`` and ``FEATURES``."""
     with tempfile.TemporaryDirectory() as folder:
         required = {
-            "site.base_url": "http://localhost", "site.secret": "x" * 32, "jwt.secret": "x" * 32, "db.url": f"sqlite:///{folder}/none.sqlite",
+            "site.base_url": "http://localhost", "site.secret": new_token(), "jwt.secret": new_token(), "db.url": f"sqlite:///{folder}/none.sqlite",
             "db.check_revision": "false", "storage.folder": f"{folder}/media", "mail.folder": f"{folder}/mail",
         }  # fmt: skip
         registry: Registry = configure(required).registry

@@ -24,12 +24,15 @@ def live(context: Any, request: Request) -> dict[str, str]:
 
 @view_config(route_name="health.ready", request_method="GET", renderer="json", permission=CorePermission.PUBLIC)
 def ready(context: Any, request: Request) -> dict[str, Any]:
-    """Each thing that the site needs, told apart; 503 when one is missing."""
-    checks = {name: _healthy(name, check) for name, check in request.registry["health_checks"].items()}
-    healthy = all(checks.values())
-    if not healthy:
+    """Each thing that the site needs, told apart; 503 when one is missing, and while the server drains before its end."""
+    registry = request.registry
+    checks = {name: _healthy(name, check) for name, check in registry["health_checks"].items()}
+    status = "ok" if all(checks.values()) else "failing"
+    if registry.get("draining"):
+        status = "draining"
+    if status != "ok":
         request.response.status_int = 503
-    return {"status": "ok" if healthy else "failing", "checks": {name: "ok" if ok else "failing" for name, ok in checks.items()}}
+    return {"status": status, "checks": {name: "ok" if ok else "failing" for name, ok in checks.items()}}
 
 
 def _healthy(name: str, check: Callable[[], bool]) -> bool:

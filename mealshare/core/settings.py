@@ -6,15 +6,16 @@ A concern declares a frozen dataclass whose fields are its settings::
     class CacheSettings:
         size: int = setting(10_000, "Entries that the cache of one process holds.")
 
-and registers it in its ``includeme`` with ``config.declare_settings(CacheSettings, prefix="cache")``.  The setting is then
-``cache.size`` in the ini file and ``MEALSHARE_CACHE__SIZE`` in the environment (or ``MEALSHARE_CACHE__SIZE_FILE``,
+and registers it in its ``includeme`` with ``config.declare_settings(CacheSettings, prefix="cache")``.  The setting is
+then ``cache.size`` in the ini file and ``MEALSHARE_CACHE__SIZE`` in the environment (or ``MEALSHARE_CACHE__SIZE_FILE``,
 naming a file that holds the value, as container secrets do).  The environment wins over the ini file, the ini file over
-the default.  A setting that nobody declared, one that is missing and one that does not parse stop the boot with its name.
+the default.  A setting that nobody declared, one that is missing, one that does not parse stop the boot with its name.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import MISSING, dataclass
@@ -22,12 +23,15 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pyramid.config import Configurator
+from pyramid.config.settings import Settings as FrameworkSettings
 from pyramid.registry import Registry
 
 ENVIRONMENT_PREFIX = "MEALSHARE_"
 #: Keys of the same ini section that belong to the framework; Pyramid and its add-ons check or ignore them themselves.
 FRAMEWORK_PREFIXES = ("pyramid.", "debugtoolbar.", "tm.", "retry.", "chameleon.")
 FRAMEWORK_KEYS = frozenset({"here", "__file__"})
+#: Settings whose own value is the name of a file: the environment variable must not be taken for the ``_FILE`` form.
+NAMED_FILE = frozenset({"jwt.private_key_file", "mail.ca_file"})
 
 T = TypeVar("T")
 
@@ -57,8 +61,10 @@ class Declared:
     environment: str
 
 
-def setting(default: Any = MISSING, help: str = "", *, minimum: int | None = None, maximum: int | None = None,
-            choices: tuple[str, ...] | None = None) -> Any:
+def setting(
+    default: Any = MISSING, help: str = "", *, minimum: float | None = None, maximum: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:  # fmt: skip
     """A dataclass field that is a setting.
 
     ``default`` may be left out: the setting is then required.  ``help`` is one sentence for the documentation.
@@ -80,20 +86,32 @@ def overlay_environment(
 ) -> MutableMapping[str, Any]:
     """Write every ``MEALSHARE_SECTION__KEY`` (or ``..._FILE``) of the environment over ``raw``; return ``raw``.
 
-    Raises SettingsError when a ``_FILE`` variable names a file that cannot be read.
+    A declared setting whose own name ends in ``_file`` is such a setting, and takes the name of a file as its value.
+    Raises SettingsError when a ``_FILE`` variable names a file that cannot be read, and when both forms are there.
     """
-    for variable, value in sorted((os.environ if environ is None else environ).items()):
+    variables = os.environ if environ is None else environ
+    for variable, value in sorted(variables.items()):
         if not variable.startswith(ENVIRONMENT_PREFIX) or "__" not in variable:
             continue
         name = variable.removeprefix(ENVIRONMENT_PREFIX).replace("__", ".").lower()
-        if name.endswith("_file"):
-            try:
-                value = Path(value).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise SettingsError(f"{variable}: cannot read {value!r}: {error.strerror}") from error
-            name = name.removesuffix("_file")
-        raw[name] = value
+        if name.endswith("_file") and name not in NAMED_FILE:
+            plain = variable.removesuffix("_FILE")
+            if plain in variables:
+                raise SettingsError(f"{plain} and {variable} are both given: give one of them")
+            raw[name.removesuffix("_file")] = _content(variable, value)
+        else:
+            raw[name] = value
     return raw
+
+
+def _content(variable: str, path: str) -> str:
+    """What stands in the file; the message does not repeat the path, for somebody may have put the secret itself there."""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}: the file that it names is not UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{variable}: the file that it names cannot be read: {error.strerror}") from None
 
 
 def declared_settings(cls: type, prefix: str) -> Iterator[Declared]:
@@ -142,14 +160,15 @@ def settings_of(registry: Registry, cls: type[T]) -> T:
     return cast(T, registry["settings"][cls])
 
 
+_KINDS: Mapping[Any, str] = {int: "number", float: "number", bool: "true or false", Secret: "secret", Path: "path"}
+
+
 def _kind_name(hint: Any, choices: tuple[str, ...] | None) -> str:
     if choices:
         return " or ".join(choices)
     if get_origin(hint) is tuple:
         return "list"
-    return {"str": "text", "int": "number", "float": "number", "bool": "true or false", "Secret": "secret", "Path": "path"}.get(
-        getattr(hint, "__name__", ""), "text"
-    )
+    return _KINDS.get(hint, "text")
 
 
 def _convert(hint: Any, value: Any) -> Any:
@@ -168,9 +187,12 @@ def _convert(hint: Any, value: Any) -> Any:
         raise ValueError(f"{value!r} is neither true nor false")
     if hint in (int, float):
         try:
-            return hint(value)
+            number = hint(value)
         except (TypeError, ValueError):
             raise ValueError(f"{value!r} is not a number") from None
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ValueError(f"{value!r} is not a number")
+        return number
     return hint(value)
 
 
@@ -185,7 +207,10 @@ def _check_bounds(value: Any, metadata: Mapping[str, Any]) -> None:
 
 
 def _declare_settings(config: Configurator, cls: type[T], prefix: str) -> T:
-    """Directive ``config.declare_settings(cls, prefix)``: parse and register the settings of ``cls``, and return them."""
+    """Directive ``config.declare_settings(cls, prefix)``: parse and register the settings of ``cls``; gives them back.
+
+    (``add_settings`` is a method of Pyramid's own, which a directive of that name could never replace.)
+    """
     registry = config.registry
     parsed = parse_settings(cls, prefix, registry.settings)
     registry["settings"][cls] = parsed
@@ -207,7 +232,8 @@ def _check_unknown(config: Configurator) -> None:
 def includeme(config: Configurator) -> None:
     """Overlay the environment, add the directive, and check at the end that nothing unknown was given."""
     registry = config.registry
-    given = {name for name in registry.settings if "." in name}
+    # Pyramid adds its own names to what was given, with and without their prefix.
+    given = set(registry.settings) - set(FrameworkSettings({}))
     from_environment: dict[str, Any] = {}
     overlay_environment(from_environment)
     registry.settings.update(from_environment)

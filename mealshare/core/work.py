@@ -54,7 +54,9 @@ class Work:
         for handler in self.bus.handlers.get(type(event), ()):
             handler(self, event)
 
-    def enqueue(self, name: str, payload: dict[str, Any], *, run_at: datetime | None = None, key: str | None = None) -> None:
+    def enqueue(
+        self, name: str, payload: dict[str, Any], *, run_at: datetime | None = None, key: str | None = None
+    ) -> None:
         """Leave a job behind that runs after the commit; it is written with this transaction or not at all."""
         self.queue.enqueue(self.session, name, payload, run_at=run_at, key=key)
 
@@ -66,7 +68,7 @@ def _subscribe(config: Configurator, event: type[E], handler: Callable[[Work, E]
 def _request_work(request: Request) -> Work:
     queue: JobQueue = request.registry["jobs"]
     # Finished callbacks run after the commit: only then is there something for the worker to see.
-    request.add_finished_callback(lambda request: queue.wake.set())
+    request.add_finished_callback(lambda _request: queue.wake.set())
     return Work(request.db, request.registry["events"], queue)
 
 

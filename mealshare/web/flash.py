@@ -9,7 +9,7 @@ import orjson
 from pyramid.request import Request
 
 from mealshare.core.security.cookies import CookieJar
-from mealshare.core.security.tokens import Signer
+from mealshare.core.security.tokens import MAX_WRAPPED, Signer
 
 COOKIE = "flash"
 _PENDING = "_mealshare_flash"
@@ -48,9 +48,18 @@ def _signer(request: Request) -> Signer:
 
 
 def _write(request: Request, response: Any) -> None:
-    payload = base64.urlsafe_b64encode(orjson.dumps(request.__dict__[_PENDING][:3])).decode().rstrip("=")
+    messages = request.__dict__[_PENDING][:3]
+    payload = _encode(messages)
+    while len(payload) > MAX_WRAPPED:
+        # By now the transaction has been committed: a cookie that is too long must not turn success into an error.
+        messages = messages[:-1] if len(messages) > 1 else [[messages[0][0], messages[0][1][: len(messages[0][1]) // 2]]]
+        payload = _encode(messages)
     jar: CookieJar = request.registry["cookies"]
     jar.set(response, COOKIE, _signer(request).wrap(payload), max_age=300)
+
+
+def _encode(messages: list[list[str]]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(messages)).decode().rstrip("=")
 
 
 def _forget(request: Request, response: Any) -> None:

@@ -89,7 +89,11 @@ def test_only_oneself_sees_the_rest(site: Site, browser: Browser, header: dict[s
 
 def test_a_patch_changes_what_it_names(site: Site, browser: Browser, header: dict[str, str]) -> None:
     site.user("eve")
-    given = {"display_name": "  Ada  🥟 ", "bio": "I like #麻辣 and @Eve.\n<script>alert(1)</script>", "locale": "zh_CN"}
+    given = {
+        "display_name": "  Ada  🥟 ",
+        "bio": "I like #麻辣 and @Eve.\n<script>alert(1)</script>",
+        "locale": "zh_CN",
+    }
     changed = browser.patch_json(PROFILE, given, headers=header).json
     assert (changed["display_name"], changed["locale"], changed["time_zone"]) == ("Ada 🥟", "zh_CN", "Europe/Paris")
     assert changed["bio"] == given["bio"]
@@ -97,7 +101,9 @@ def test_a_patch_changes_what_it_names(site: Site, browser: Browser, header: dic
     assert f'href="{BASE}/tags/' in changed["bio_html"]
     assert "<script" not in changed["bio_html"]
     assert browser.get(PROFILE, headers=header).json == changed
-    back = browser.patch_json(PROFILE, {"display_name": None, "bio": None, "locale": None, "time_zone": None}, headers=header)
+    back = browser.patch_json(
+        PROFILE, {"display_name": None, "bio": None, "locale": None, "time_zone": None}, headers=header
+    )
     assert (back.json["display_name"], back.json["bio"], back.json["bio_html"]) == ("ada", "", "")
     assert (back.json["locale"], back.json["time_zone"]) == (None, "UTC")
 

@@ -182,9 +182,7 @@ def test_sign_ups_are_limited_by_address_and_typing_errors_do_not_count(
     assert refused.status_int == 429
     assert 0 < int(refused.headers["Retry-After"]) <= 1800
     # A forged X-Forwarded-For makes nobody somebody else; another address does.
-    forged = browser.post_json(
-        "/api/users", last, headers={"X-Forwarded-For": "198.51.100.9"}, expect_errors=True
-    )
+    forged = browser.post_json("/api/users", last, headers={"X-Forwarded-For": "198.51.100.9"}, expect_errors=True)
     assert forged.status_int == 429
     assert site.browser(REMOTE_ADDR="198.51.100.9").post_json("/api/users", last).status_int == 201
 

@@ -47,7 +47,9 @@ def test_the_cookie_holds_a_random_id_and_the_row_its_hash(site: Site, browser: 
     assert row.expires_at - row.created_at == timedelta(days=30)
 
 
-@pytest.mark.parametrize(("login", "password"), [("ada", NEW_PASSWORD), ("nobody", PASSWORD), ("no@example.org", PASSWORD)])
+@pytest.mark.parametrize(
+    ("login", "password"), [("ada", NEW_PASSWORD), ("nobody", PASSWORD), ("no@example.org", PASSWORD)]
+)
 def test_a_wrong_name_and_a_wrong_password_look_the_same(
     site: Site, browser: Browser, login: str, password: str
 ) -> None:
@@ -84,7 +86,11 @@ def test_nobody_takes_as_long_as_somebody(site: Site, monkeypatch: pytest.Monkey
         verified.clear()
         browser = site.browser()
         page = browser.get("/login")
-        fields = {"login": login, "password": NEW_PASSWORD, "csrf_token": page.html.select_one("[name=csrf_token]")["value"]}
+        fields = {
+            "login": login,
+            "password": NEW_PASSWORD,
+            "csrf_token": page.html.select_one("[name=csrf_token]")["value"],
+        }
         with record_statements() as statements:
             browser.post("/login", fields, status=422)
         counts.append((len(verified), len(statements)))
@@ -266,7 +272,9 @@ def test_devices_are_listed_and_ended(site: Site, browser: Browser) -> None:
     assert browser.is_signed_in()
     # Once more there is nothing to end; and nobody ends another's.
     assert browser.post("/settings/sessions/end", fields, expect_errors=True).status_int == 404
-    [(other,)] = site.execute(select(Session.id).join(Account, Account.id == Session.user_id).where(Account.username == "eve"))
+    [(other,)] = site.execute(
+        select(Session.id).join(Account, Account.id == Session.user_id).where(Account.username == "eve")
+    )
     assert browser.post("/settings/sessions/end", fields | {"id": str(other)}, expect_errors=True).status_int == 404
     assert browser.post("/settings/sessions/end", fields | {"id": "1; DROP"}, expect_errors=True).status_int == 422
     assert site.execute(select(func.count()).select_from(Session)) == [(2,)]
@@ -299,7 +307,10 @@ def test_settings_are_for_browsers_that_are_signed_in(site: Site, browser: Brows
     site.user("ada")
     for page in ("", "/profile", "/password", "/sessions"):
         response = browser.get(f"/settings{page}")
-        assert (response.status_int, response.location) == (303, f"http://localhost/login?next=%2Fsettings{page.replace('/', '%2F')}")
+        assert (response.status_int, response.location) == (
+            303,
+            f"http://localhost/login?next=%2Fsettings{page.replace('/', '%2F')}",
+        )
         header = {"Authorization": f"Bearer {site.tokens()['access_token']}"}
         assert browser.get(f"/settings{page}", headers=header, expect_errors=True).status_int == 403
 

@@ -24,12 +24,17 @@ class JobSettings:
     """Where jobs run."""
 
     embedded: bool = setting(True, "Run jobs in a thread of the serving process.")
-    poll_seconds: float = setting(1.0, "How long the worker waits before it looks for due jobs again.", minimum=0)
+    poll_seconds: float = setting(1.0, "How long the worker waits before it looks for due jobs again.", minimum=0.01)
 
 
 def _add_job(config: Configurator, name: str, handler: JobHandler, *, every: timedelta | None = None) -> None:
-    """Directive ``config.add_job(name, handler, every=None)``: ``handler(registry, payload)`` runs the jobs of that name."""
+    """Directive ``config.add_job(name, handler, every=None)``: ``handler(registry, payload)`` runs the jobs of that name.
+
+    With ``every``, one such job (with an empty payload) is there at all times.  ValueError for a name in use.
+    """
     queue: JobQueue = config.registry["jobs"]
+    if name in queue.handlers:
+        raise ValueError(f"the job {name} has a handler already")
     queue.handlers[name] = handler
     if every is not None:
         queue.periodic[name] = every

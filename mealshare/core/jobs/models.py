@@ -31,7 +31,7 @@ class Job(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
     name: Mapped[str] = mapped_column(String(100))
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
-    #: A job with the key of one that is waiting is not queued twice.
+    #: A job with the key of one that is waiting is not queued twice; one that runs has given its key up.
     key: Mapped[str | None] = mapped_column(String(200), unique=True)
     state: Mapped[str] = mapped_column(Word, default=JobState.QUEUED)
     attempts: Mapped[int] = mapped_column(default=0)

@@ -1,15 +1,23 @@
-"""Queueing jobs, claiming them, and what becomes of a claimed job."""
+"""Queueing jobs, claiming them, and what becomes of a claimed job.
+
+A job with a key stands for "do this once more, with what is there then".  Two things follow.  A job that runs has read
+already, so it no longer keeps others with its key out: `claim` takes the key away.  And a job that waits must not begin
+before the transaction that relied on it has committed: `enqueue` therefore writes to its row, which on PostgreSQL makes
+`claim` pass it over until then (on SQLite there is one writer at a time anyway).
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import case, delete, insert, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mealshare.core.clock import now
@@ -22,6 +30,9 @@ BACKOFF = (10, 60, 300, 1800, 7200)
 MAX_ATTEMPTS = 8
 #: A job that runs longer than this is taken to be lost with its worker.
 LEASE = timedelta(minutes=10)
+LOST = "The worker ended while it ran this job, at every attempt."
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,24 +57,36 @@ class JobQueue:
     wake: threading.Event = field(default_factory=threading.Event)
 
     def enqueue(
-        self, session: Session, name: str, payload: dict[str, Any], *, run_at: datetime | None = None, key: str | None = None
+        self,
+        session: Session,
+        name: str,
+        payload: dict[str, Any],
+        *,
+        run_at: datetime | None = None,
+        key: str | None = None,
     ) -> None:
-        """Write a job in the transaction of ``session``; with a ``key``, unless one with that key waits already.
+        """Write a job in the transaction of ``session``.
 
-        Raises KeyError for a name that no handler was registered for: better now than in the worker.
+        If one with the same ``key`` waits, that one gets the new payload and runs no later than this one would have;
+        if it has been given up, it gets another chance.  Raises KeyError for a name that no handler was registered
+        for: better now than in the worker.
         """
         if name not in self.handlers:
             raise KeyError(f"no handler for the job {name!r}")
-        moment = now()
-        values = {
-            "id": new_id(), "name": name, "payload": payload, "key": key, "state": JobState.QUEUED, "attempts": 0,
-            "run_at": run_at or moment, "request_id": request_id(), "created_at": moment,
-        }  # fmt: skip
+        values = _new_row(name, payload, run_at, key)
         if key is None:
             session.execute(insert(Job).values(values))
-        else:
-            dialect = postgresql if session.connection().dialect.name == "postgresql" else sqlite
-            session.execute(dialect.insert(Job).values(values).on_conflict_do_nothing(index_elements=["key"]))
+            return
+        statement = _upsert(session).values(values)
+        new, dead = statement.excluded, Job.state == JobState.DEAD
+        again = {
+            "payload": new.payload,
+            "run_at": case((dead | (new.run_at < Job.run_at), new.run_at), else_=Job.run_at),
+            "attempts": case((dead, 0), else_=Job.attempts),
+            "last_error": case((dead, null()), else_=Job.last_error),
+            "state": case((dead, new.state), else_=Job.state),
+        }
+        session.execute(statement.on_conflict_do_update(index_elements=["key"], set_=again))
 
     def claim(self, session: Session) -> Claimed | None:
         """Take the next job that is due (or whose lease has passed), or None; commit before running it."""
@@ -80,33 +103,76 @@ class JobQueue:
             .limit(1)
             .with_for_update(skip_locked=True)
         )
-        job = session.scalars(due).first()
-        if job is None:
-            return None
-        job.state, job.attempts, job.leased_until = JobState.RUNNING, job.attempts + 1, moment + LEASE
-        return Claimed(job.id, job.name, job.payload, job.attempts, job.key, job.request_id)
+        while (job := session.scalars(due).first()) is not None:
+            if job.attempts >= MAX_ATTEMPTS and job.name not in self.periodic:
+                # It was lost with its worker every time: most likely it is what ends the worker.
+                job.state, job.leased_until, job.last_error = JobState.DEAD, None, LOST
+                log.error("job_lost", extra={"job": job.name, "job_id": job.id, "attempt": job.attempts})
+                session.flush()
+                continue
+            job.state, job.attempts, job.leased_until = JobState.RUNNING, job.attempts + 1, moment + LEASE
+            claimed = Claimed(job.id, job.name, job.payload, job.attempts, job.key, job.request_id)
+            if not self._is_periodic(claimed):
+                job.key = None
+            return claimed
+        return None
 
     def finish(self, session: Session, job: Claimed) -> None:
         """The job is done: forget it, or queue a periodic one again."""
-        every = self.periodic.get(job.name)
-        if every is not None and job.key == periodic_key(job.name):
-            values = {"state": JobState.QUEUED, "attempts": 0, "run_at": now() + every, "leased_until": None, "last_error": None}
-            session.execute(update(Job).where(Job.id == job.id).values(values))
+        if self._is_periodic(job):
+            again = {"state": JobState.QUEUED, "attempts": 0, "leased_until": None, "last_error": None}
+            session.execute(_still(update(Job), job).values(again, run_at=now() + self.periodic[job.name]))
         else:
-            session.execute(delete(Job).where(Job.id == job.id, Job.attempts == job.attempts))
+            session.execute(_still(delete(Job), job))
 
     def fail(self, session: Session, job: Claimed, error: str) -> JobState:
-        """The job failed: queue it again after a while, or bury it after the last attempt."""
+        """The job failed: queue it again after a while, or bury it after the last attempt.
+
+        If another one with its key was queued in the meantime, that one will do what is to be done, and this one goes.
+        """
         state = JobState.QUEUED if job.attempts < MAX_ATTEMPTS or job.name in self.periodic else JobState.DEAD
         delay = timedelta(seconds=BACKOFF[min(job.attempts, len(BACKOFF)) - 1])
-        values = {"state": state, "run_at": now() + delay, "leased_until": None, "last_error": error[-4000:]}
-        session.execute(update(Job).where(Job.id == job.id, Job.attempts == job.attempts).values(values))
+        values = {"state": state, "run_at": now() + delay, "leased_until": None, "last_error": _storable(error)}
+        try:
+            with session.begin_nested():
+                session.execute(_still(update(Job), job).values(values, key=job.key))
+        except IntegrityError:
+            session.execute(_still(delete(Job), job))
+            return JobState.QUEUED
         return state
 
     def ensure_periodic(self, session: Session) -> None:
-        """Make sure that each periodic job has its row."""
+        """Make sure that each periodic job has its row; one that is there keeps its time."""
         for name in self.periodic:
-            self.enqueue(session, name, {}, key=periodic_key(name))
+            row = _new_row(name, {}, None, periodic_key(name))
+            session.execute(_upsert(session).values(row).on_conflict_do_nothing(index_elements=["key"]))
+
+    def _is_periodic(self, job: Claimed) -> bool:
+        return job.name in self.periodic and job.key == periodic_key(job.name)
+
+
+def _new_row(name: str, payload: dict[str, Any], run_at: datetime | None, key: str | None) -> dict[str, Any]:
+    moment = now()
+    return {
+        "id": new_id(), "name": name, "payload": payload, "key": key, "state": JobState.QUEUED, "attempts": 0,
+        "run_at": run_at or moment, "request_id": request_id(), "created_at": moment,
+    }  # fmt: skip
+
+
+def _upsert(session: Session) -> Any:
+    """An INSERT into the job table with the ON CONFLICT clause that both databases have."""
+    dialect = postgresql if session.connection().dialect.name == "postgresql" else sqlite
+    return dialect.insert(Job)
+
+
+def _still(statement: Any, job: Claimed) -> Any:
+    """``statement`` for the job's row, unless its lease has passed and another worker has taken it since."""
+    return statement.where(Job.id == job.id, Job.state == JobState.RUNNING, Job.attempts == job.attempts)
+
+
+def _storable(error: str) -> str:
+    """The end of a traceback as text that every database takes: without NUL and halves of surrogate pairs."""
+    return error[-4000:].replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
 
 
 def periodic_key(name: str) -> str:

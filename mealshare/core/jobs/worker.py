@@ -80,10 +80,12 @@ class Worker:
 
     def _loop(self) -> None:
         wake: threading.Event = self.registry["jobs"].wake
-        self._guarded(self._ensure_periodic)
+        ensured = False
         while not self.stopping.is_set():
             wake.clear()
-            if not self._guarded(lambda: run_one(self.registry)):
+            ensured = ensured or self._guarded(self._ensure_periodic)
+            # Asked again after clearing: `stop` sets the flag first and then wakes.
+            if not self._guarded(lambda: run_one(self.registry)) and not self.stopping.is_set():
                 wake.wait(self.poll_seconds)
 
     def _ensure_periodic(self) -> bool:

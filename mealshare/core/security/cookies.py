@@ -23,8 +23,11 @@ class CookieJar:
         return f"__Host-{name}" if self.secure else name
 
     def get(self, request: Request, name: str) -> str | None:
-        """The cookie's value in the request, or None."""
-        value: str | None = request.cookies.get(self.name(name))
+        """The cookie's value in the request, or None; cookies that are not UTF-8 are none of ours."""
+        try:
+            value: str | None = request.cookies.get(self.name(name))
+        except UnicodeDecodeError:
+            return None
         return value
 
     def set(self, response: Any, name: str, value: str, *, max_age: int | None) -> None:

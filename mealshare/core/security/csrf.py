@@ -62,7 +62,7 @@ class CsrfTokens:
         """A fresh token for a visitor, with its cookie."""
         token = secrets.token_urlsafe(24)
         request.__dict__[_NEW_TOKEN] = token
-        request.add_response_callback(lambda request, response: self.jar.set(response, COOKIE, token, max_age=None))
+        request.add_response_callback(lambda _request, response: self.jar.set(response, COOKIE, token, max_age=None))
         return token
 
     def check_csrf_token(self, request: Request, supplied: str) -> bool:

@@ -29,7 +29,11 @@ def set_headers(response: Any, *, https: bool) -> None:
     headers = response.headers
     for name, value in COMMON.items():
         headers.setdefault(name, value)
-    if response.content_type == "text/html":
+    if response.status_int == 304:
+        # It updates the headers that the browser has stored with the page (RFC 9111 section 4.3.4), so it must not
+        # bring the policy of another type of content; the stored one goes on to hold.
+        pass
+    elif response.content_type == "text/html":
         headers.setdefault("Content-Security-Policy", HTML_CSP)
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     else:

@@ -130,6 +130,8 @@ def _add_rules(config: Configurator, rules: Mapping[Permission, Predicate]) -> N
     """Directive ``config.add_rules(rules)``: a feature adds its page to the rule book; no rule may be replaced."""
     book: RuleBook = config.registry["rules"]
     for permission, predicate in rules.items():
+        if permission == CorePermission.NOBODY:
+            raise ValueError("nobody's permission takes no rule: views that name no permission rely on it")
         if str(permission) in book.rules:
             raise ValueError(f"the permission {permission} has a rule already")
         book.rules[str(permission)] = predicate

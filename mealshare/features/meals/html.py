@@ -87,7 +87,7 @@ def render_cards(request: Request, cards: Sequence[Card]) -> list[Markup]:
             )
             fragments.put(key, parts)
         before, middle, after = parts
-        rendered.append(Markup("".join((before, ui.relative(card.created_at), middle, card_actions(ui, card), after))))  # noqa: S704
+        rendered.append(Markup("".join((before, ui.relative(card.eaten_at), middle, card_actions(ui, card), after))))  # noqa: S704
     return rendered
 
 
