@@ -17,19 +17,15 @@ from pyramid.httpexceptions import HTTPException, HTTPForbidden
 from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
-from pyramid_retry import IRetryableError
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mealshare.api.query import BadQuery, UnknownParameter
+from mealshare.core.db.failures import RETRY_AFTER, failure_code
 from mealshare.core.errors import DomainError, FieldError, InputInvalid, TooMany
 from mealshare.core.i18n import to_bcp47
 from mealshare.core.security.permissions import Denial
 from mealshare.core.security.policy import AuthenticationFailed
 
 PROBLEM_JSON = "application/problem+json"
-#: Seconds after which a client may ask again when the database was away or busy.
-RETRY_AFTER = 5
 _CHALLENGE = 'Bearer realm="MealShare"'
 
 #: The status of every problem that the plumbing knows; a feature adds its own with ``config.add_problems``.
@@ -111,24 +107,9 @@ def _http_problem(error: HTTPException) -> Problem:
 
 
 def _server_problem(error: BaseException) -> Problem:
-    original = getattr(error, "orig", None)
-    sqlstate = str(getattr(original, "sqlstate", None) or "")
-    sqlite_name = str(getattr(original, "sqlite_errorname", ""))
-    if sqlstate == "53100" or sqlite_name == "SQLITE_FULL":
-        return Problem(507, "storage_full")
-    if isinstance(error, PoolTimeout) or IRetryableError.providedBy(error) or _database_away(error, original, sqlstate):
-        return Problem(503, "unavailable", headers=[("Retry-After", str(RETRY_AFTER))])
-    return Problem(500, "internal")
-
-
-def _database_away(error: BaseException, original: Any, sqlstate: str) -> bool:
-    """A lost or refused connection, a server that starts, stops or is full: SQLSTATE classes 08, 53 and 57P."""
-    if not isinstance(error, DBAPIError):
-        return False
-    if error.connection_invalidated or sqlstate.startswith(("08", "53", "57P")):
-        return True
-    # psycopg has no SQLSTATE for what happened before the server answered; sqlite3 never has one.
-    return isinstance(error, OperationalError) and hasattr(original, "sqlstate") and not sqlstate
+    code = failure_code(error)
+    headers = [("Retry-After", str(RETRY_AFTER))] if code == "unavailable" else []
+    return Problem(STATUSES[code], code, headers=headers)
 
 
 def problem_document(request: Request, problem: Problem) -> dict[str, Any]:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyramid.config import Configurator
+from pyramid_retry import IBeforeRetry
+
+#: What one attempt leaves in the WSGI environment, which the next one shares: the parsed form, whose files have been
+#: read to their ends, and who made the request.
+LEFT_BEHIND = ("webob._parsed_post_vars", "mealshare.user")
+
+
+def forget_attempt(event: Any) -> None:
+    """Let the next attempt begin as the first one did."""
+    for name in LEFT_BEHIND:
+        event.environ.pop(name, None)
 
 
 def includeme(config: Configurator) -> None:
@@ -16,3 +29,4 @@ def includeme(config: Configurator) -> None:
     settings["tm.commit_veto"] = "pyramid_tm.default_commit_veto"
     config.include("pyramid_retry")
     config.include("pyramid_tm")
+    config.add_subscriber(forget_attempt, IBeforeRetry)

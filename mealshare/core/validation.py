@@ -23,7 +23,7 @@ class Input(BaseModel):
 
 def coded(code: str, **params: Any) -> PydanticCustomError:
     """What a validator raises: an error with one of our own codes."""
-    return PydanticCustomError("coded", "{code}", {"code": code, "params": params})  # type: ignore[arg-type]
+    return PydanticCustomError("coded", "{code}", {"code": code, "params": params})
 
 
 def _line(value: str) -> str:

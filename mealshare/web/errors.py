@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 from urllib.parse import quote
 
@@ -12,14 +11,12 @@ from pyramid.httpexceptions import HTTPException, HTTPForbidden, HTTPNotFound, H
 from pyramid.interfaces import IExceptionResponse
 from pyramid.renderers import render_to_response
 from pyramid.request import Request
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from mealshare.core.db.failures import RETRY_AFTER, failure_code
 from mealshare.core.errors import DomainError, TooMany
 from mealshare.core.security.permissions import Denial
 from mealshare.core.security.policy import AuthenticationFailed
 
-log = logging.getLogger(__name__)
 TEMPLATE = "mealshare:web/templates/error.pt"
 #: The problem code for a status that carries no code of its own.
 CODES = {400: "bad_request", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 406: "not_acceptable", 409: "conflict",
@@ -86,17 +83,13 @@ def token_failed(error: AuthenticationFailed, request: Request) -> Any:
     return response
 
 
-def database_away(error: Exception, request: Request) -> Any:
-    """The database does not answer; it may in a moment."""
-    log.error("database_unavailable", extra={"reason": type(error).__name__})
-    response = error_page(request, 503, "unavailable")
-    response.headers["Retry-After"] = "5"
+def unexpected(error: Exception, request: Request) -> Any:
+    """Nobody expected this: say sorry, or ask for patience.  The request log writes the traceback."""
+    code = failure_code(error)
+    response = error_page(request, {"unavailable": 503, "storage_full": 507}.get(code, 500), code)
+    if code == "unavailable":
+        response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
-
-
-def internal_error(error: Exception, request: Request) -> Any:
-    """Nobody expected this: say sorry.  The request log tween writes the traceback."""
-    return error_page(request, 500, "internal")
 
 
 def includeme(config: Configurator) -> None:
@@ -108,9 +101,7 @@ def includeme(config: Configurator) -> None:
         (csrf_failed, BadCSRFOrigin),
         (bad_encoding, UnicodeDecodeError),
         (token_failed, AuthenticationFailed),
-        (database_away, OperationalError),
-        (database_away, PoolTimeout),
-        (internal_error, Exception),
+        (unexpected, Exception),
     ]
     for view, context in views:
         config.add_exception_view(view, context=context)

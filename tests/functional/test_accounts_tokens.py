@@ -270,8 +270,8 @@ def test_a_token_must_agree_with_its_grant(site: Site, change: dict[str, Any], c
     site.tokens()
     [(grant_id,)] = site.execute(select(Grant.id))
     known: dict[str, Any] = {
-        "subject": str(person.account_id), "username": "ada", "role": "user", "scope": "read", "grant_id": str(grant_id),
-        "generation": 1,
+        "subject": str(person.account_id), "username": "ada", "role": "user", "scope": "read",
+        "grant_id": str(grant_id), "generation": 1,
     }  # fmt: skip
     access = site.registry["access_tokens"]
     assert refused(site, access.issue(AccessClaims(**known))) is None

@@ -183,5 +183,5 @@ def periodic_key(name: str) -> str:
 def retry_job(session: Session, job_id: int) -> bool:
     """Queue a dead job again, now; False when there is no dead job with that id."""
     values = {"state": JobState.QUEUED, "attempts": 0, "run_at": now(), "last_error": None}
-    result = session.execute(update(Job).where(Job.id == job_id, Job.state == JobState.DEAD).values(values))
-    return bool(getattr(result, "rowcount", 0))
+    statement = update(Job).where(Job.id == job_id, Job.state == JobState.DEAD).values(values)
+    return bool(session.scalars(statement.returning(Job.id)).all())

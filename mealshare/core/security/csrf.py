@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from pyramid.config import Configurator
@@ -28,6 +29,7 @@ from pyramid.request import Request
 from pyramid.viewderivers import INGRESS
 from zope.interface import implementer
 
+from mealshare.core.errors import BadRequest
 from mealshare.core.security.cookies import CookieJar
 from mealshare.core.security.policy import has_bearer
 from mealshare.core.security.tokens import Signer
@@ -36,6 +38,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 COOKIE = "csrf"
 FIELD = "csrf_token"
 HEADER = "X-CSRF-Token"
+FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _NEW_TOKEN = "_mealshare_csrf_token"  # noqa: S105
 
 
@@ -76,27 +79,44 @@ class CsrfTokens:
 
 
 def check_csrf(request: Request, origin: str) -> None:
-    """Raise BadCSRFOrigin or BadCSRFToken unless the unsafe request is one that the site's own pages could have sent."""
+    """Raise BadCSRFOrigin or BadCSRFToken unless the site's own pages could have sent this unsafe request."""
     environ = request.environ
     if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in ("same-origin", "none"):
         raise BadCSRFOrigin("the request comes from another site")
     if environ.get("HTTP_ORIGIN", origin) not in (origin, request.host_url):
         raise BadCSRFOrigin("the request comes from another site")
-    supplied = environ.get("HTTP_X_CSRF_TOKEN") or ""
-    if not supplied and request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        supplied = request.POST.get(FIELD, "")
+    supplied = environ.get("HTTP_X_CSRF_TOKEN") or posted_form(request).get(FIELD, "")
     if not isinstance(supplied, str) or not request.registry["csrf"].check_csrf_token(request, supplied):
         raise BadCSRFToken("the form's token is missing or out of date")
 
 
+def posted_form(request: Request) -> Mapping[str, Any]:
+    """The posted form, empty if the body is none; raises BadRequest for a form that cannot be taken apart."""
+    if request.content_type not in FORM_TYPES:
+        return {}
+    try:
+        form: Mapping[str, Any] = request.POST
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, DeprecationWarning):
+        # No boundary between the parts, or (which WebOb raises as a warning) another charset than UTF-8.
+        raise BadRequest from None
+    return form
+
+
 def is_exempt(request: Request) -> bool:
-    """True for requests that another site gains nothing by: those with a bearer token, and cookie-less ones to the API."""
+    """True for what another site gains nothing by: requests with a bearer token, and cookie-less ones to the API."""
     if has_bearer(request):
         return True
-    if not request.environ.get("PATH_INFO", "").startswith("/api/"):
+    if not _is_api(request):
         return False
     jar: CookieJar = request.registry["cookies"]
     return jar.get(request, request.registry["csrf"].session_cookie) is None
+
+
+def _is_api(request: Request) -> bool:
+    path: str = request.environ.get("PATH_INFO", "")
+    return path.startswith("/api/")
 
 
 def csrf_first(view: Any, info: Any) -> Any:
@@ -106,8 +126,12 @@ def csrf_first(view: Any, info: Any) -> Any:
     origin: str = info.registry["base_url"]
 
     def wrapped(context: Any, request: Request) -> Any:
-        if request.method not in SAFE_METHODS and not is_exempt(request):
-            check_csrf(request, origin)
+        if request.method not in SAFE_METHODS:
+            if not is_exempt(request):
+                check_csrf(request, origin)
+            elif not _is_api(request):
+                # The views of pages take for granted that the form can be read.
+                posted_form(request)
         return view(context, request)
 
     return wrapped

@@ -52,7 +52,7 @@ class Denial(StrEnum):
 Predicate = Callable[[Identity | None, Any], Denial | None]
 
 
-class DeniedBecause(Denied):
+class DeniedBecause(Denied):  # type: ignore[misc]
     """A denial that carries its reason."""
 
     def __new__(cls, reason: Denial, permission: str) -> DeniedBecause:

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, literal_colum
 #: No account has the id 0.
 ANONYMOUS = 0
 #: What everybody may see, listed or not.
-OPEN = (literal_column("'public'"), literal_column("'unlisted'"))
+OPEN: tuple[ColumnElement[str], ...] = (literal_column("'public'"), literal_column("'unlisted'"))
 
 
 def viewer_id() -> Any:

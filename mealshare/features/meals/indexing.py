@@ -80,7 +80,7 @@ class PlaceIndex:
     def find_or_add(self, place: PlaceInput) -> int:
         """The id of the place with this name, city and country; the first to name it gives the coordinates."""
         key = {"name_key": place_key(place.name), "city_key": place_key(place.city), "country_code": place.country_code}
-        row = {
+        row: dict[str, object] = {
             "id": new_id(),
             "name": place.name,
             "city": place.city,

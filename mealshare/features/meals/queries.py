@@ -269,7 +269,7 @@ def tag_by_name(connection: Connection, name: str) -> TagRow | None:
     except ValueError:
         return None
     row = fetch_one(connection, _TAG, {"name": key})
-    return None if row is None else TagRow(*row)
+    return None if row is None else TagRow(*tuple(row))
 
 
 _TOP_TAGS = (
@@ -282,7 +282,7 @@ _TOP_TAGS = (
 
 def top_tags(connection: Connection, limit: int = 20) -> list[TagRow]:
     """The tags with the most public meals."""
-    return [TagRow(*row) for row in fetch(connection, _TOP_TAGS, {"limit": limit})]
+    return [TagRow(*tuple(row)) for row in fetch(connection, _TOP_TAGS, {"limit": limit})]
 
 
 def filter_conditions(

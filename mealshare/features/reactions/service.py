@@ -26,15 +26,14 @@ class LikeService:
         session = self.work.session
         dialect = postgresql if session.connection().dialect.name == "postgresql" else sqlite
         row = {"id": new_id(), "post_id": post_id, "account_id": account_id, "created_at": now()}
-        added = session.execute(
-            dialect.insert(Like).values(row).on_conflict_do_nothing(index_elements=["post_id", "account_id"])
-        )
-        self._count(post_id, getattr(added, "rowcount", 0))
+        insert = dialect.insert(Like).values(row).on_conflict_do_nothing(index_elements=["post_id", "account_id"])
+        # Only a row that was really added comes back.
+        self._count(post_id, len(session.scalars(insert.returning(Like.id)).all()))
 
     def unlike(self, account_id: int, post_id: int) -> None:
         """The account does not like the post any more; no harm if it never did."""
-        gone = self.work.session.execute(delete(Like).where(Like.post_id == post_id, Like.account_id == account_id))
-        self._count(post_id, -getattr(gone, "rowcount", 0))
+        gone = delete(Like).where(Like.post_id == post_id, Like.account_id == account_id).returning(Like.id)
+        self._count(post_id, -len(self.work.session.scalars(gone).all()))
 
     def _count(self, post_id: int, change: int) -> None:
         if change:
