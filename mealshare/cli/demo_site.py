@@ -215,8 +215,9 @@ class _Writer:
         account_id, person = self.people[meal.user]
         given = self._input(meal, eaten_at, person, self._add_pictures(account_id, meal.pictures))
         posted_at = min(eaten_at + timedelta(minutes=self.chance.randint(*_POSTED_AFTER)), self.now)
-        # An edit needs something that it changes: the note came later.
-        first = given.model_copy(update={"note": "", "food": given.food or "…"}) if meal.edited else given
+        # An edit needs something that it changes: the note came later, or where there is none, the tags did.
+        later: dict[str, Any] = {"note": ""} if meal.note else {"tags": []}
+        first = given.model_copy(update=later) if meal.edited else given
         post = self.meals.post(account_id, first, at=posted_at)
         if meal.edited:
             post = self.meals.edit(account_id, post.id, given)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from babel.dates import format_skeleton
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pyramid.config import Configurator
 from pyramid.renderers import render
 from pyramid.request import Request
@@ -81,7 +82,7 @@ class Ui:
         """The reader's time zone."""
         return self.identity.time_zone if self.identity else "UTC"
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The path and query of this page, for links that come back to it."""
         request = self.request
@@ -92,7 +93,17 @@ class Ui:
 
     def csrf(self) -> str:
         """The token for a form."""
-        return str(self.request.registry["csrf"].get_csrf_token(self.request))
+        return self.csrf_token
+
+    @cached_property
+    def csrf_token(self) -> str:
+        """The token for the forms of this page."""
+        return str(escape(self.registry["csrf"].get_csrf_token(self.request)))
+
+    @cached_property
+    def escaped_path(self) -> str:
+        """The path of this page, fit for an attribute."""
+        return str(escape(self.path))
 
     def messages(self) -> list[Message]:
         """Flash messages; each is shown once."""

@@ -65,6 +65,8 @@ def test_a_broken_layer_is_noticed(copied: Path, file: str, statement: str, cont
     assert result.returncode == 1, result.stdout + result.stderr
     broken = [line for line in result.stdout.splitlines() if "BROKEN" in line]
     assert any(contract in line for line in broken), result.stdout
+    module = "mealshare." + file.removesuffix(".py").replace("/", ".")
+    assert f"{module} -> " in result.stdout, result.stdout
 
 
 def test_a_file_without_a_place_on_the_ladder_is_noticed(copied: Path) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from mealshare.core import clock
 from mealshare.core.db import record_statements
 from mealshare.core.jobs.models import Job
-from mealshare.features.accounts.models import Account, PasswordReset, Session
+from mealshare.features.accounts.models import Account, PasswordReset, Session, User
 from tests.features.accounts.site import NEW_PASSWORD, Browser, Site, bearer, browser, link_in, site
 from tests.people import PASSWORD
 
@@ -43,6 +43,7 @@ def test_a_changed_password_ends_everything_else(site: Site, browser: Browser) -
     assert browser.session != old
     assert not phone.is_signed_in()
     browser.get("/api/user/profile", headers=bearer(tokens["access_token"]), status=401)
+    assert site.execute(select(User.generation)) == [(2,)]
     refresh = {"refresh_token": tokens["refresh_token"]}
     site.browser().post_json("/api/token/refresh", refresh, status=401)
     assert site.browser().sign_in().status_int == 422

@@ -238,6 +238,7 @@ def test_a_new_role_ends_what_was_signed_in_with_the_old_one(site: Site, browser
         set_role(work, BASE, "ADA", Role.ADMIN)
     assert refused(site, tokens["access_token"]) == "token_revoked"
     assert not browser.is_signed_in()
+    assert site.execute(select(User.generation)) == [(2,)]
     header = bearer(site.tokens()["access_token"])
     assert browser.get(PROFILE, headers=header).json["role"] == "admin"
 

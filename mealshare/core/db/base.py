@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Integer, MetaData, String
@@ -83,6 +84,7 @@ def mask_of(members: type[StrEnum], chosen: Any) -> int:
     return sum(1 << position for position, member in enumerate(members) if member in wanted)
 
 
+@cache
 def members_of(members: type[StrEnum], mask: int) -> tuple[Any, ...]:
     """The members that the bit mask holds, in the order of the enumeration."""
     return tuple(member for position, member in enumerate(members) if mask >> position & 1)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from markupsafe import Markup
+from pyramid.renderers import render
 from pyramid.request import Request
 
 from mealshare.core.dates import parse_local, to_local, valid_zone
@@ -20,12 +22,15 @@ from mealshare.features.meals.vocabulary import Allergen, Diet, MealType, Source
 from mealshare.features.media import MediaSettings
 from mealshare.features.media.urls import media_out
 from mealshare.web.forms import Form
+from mealshare.web.ui import Ui
 
 VOCABULARY = SimpleNamespace(MealType=MealType, Diet=Diet, Allergen=Allergen, Source=Source, Visibility=Visibility)
 ACCEPT = "image/jpeg,image/png,image/webp,image/gif,image/avif,image/heic,.heic"
 LISTS = ("diets", "contains", "free_from", "media_id", "media_remove")
 #: What goes from the form into the meal as it is.
 PLAIN = ("food", "note", "meal_type", "visibility", "source", "spoiler_text", "recipe_url", "diets")
+#: Stands for the token while the box is kept.
+CSRF_MARK = "__csrf_token__"
 SUBMIT = _("I ate this!")
 SAVE = _("Save")
 _BETWEEN_TAGS = re.compile(r"[\s,，、;；]+")
@@ -61,7 +66,20 @@ def compose_values(request: Request, form: Form[MealInput], action: str, submit:
         "vocabulary": VOCABULARY,
         "action": action,
         "submit": request.translate(submit),
+        "csrf": Ui.of(request).csrf(),
     }
+
+
+def empty_box(request: Request) -> Markup:
+    """The empty compose box as HTML: rendered once for each language, and for whether the reader has an account."""
+    ui = Ui.of(request)
+    fragments, key = request.registry["fragments"], ("compose", ui.locale, ui.identity is None)
+    parts: list[str] | None = fragments.get(key)
+    if parts is None:
+        values = compose_values(request, new_form(request), "/new") | {"csrf": CSRF_MARK}
+        parts = render("mealshare.features.meals:templates/compose.pt", values, request=request).split(CSRF_MARK)
+        fragments.put(key, parts)
+    return Markup(ui.csrf().join(parts))  # noqa: S704  A template's output, and a token of letters and digits.
 
 
 def meal_data(form: Form[MealInput], *, card: Card | None = None) -> dict[str, Any]:

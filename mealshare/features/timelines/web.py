@@ -10,7 +10,7 @@ from pyramid.view import view_config
 from mealshare.core.db import MAX_ID, Page, Window
 from mealshare.core.ids import parse_id
 from mealshare.features.accounts.resources import PersonContext
-from mealshare.features.meals.form import compose_values, new_form
+from mealshare.features.meals.form import empty_box
 from mealshare.features.meals.html import render_cards
 from mealshare.features.meals.queries import OF_ACCOUNT, PUBLIC, WITH_TAG, Card
 from mealshare.features.meals.resources import viewer_of
@@ -25,7 +25,7 @@ VIEW = MealPermission.LIST
 def front(context: Any, request: Request) -> dict[str, Any]:
     """The compose box and the newest public meals."""
     page = PUBLIC.page(request.conn, _window(request), viewer_of(request))
-    return _feed(request, page) | compose_values(request, new_form(request), "/new")
+    return _feed(request, page) | {"compose": empty_box(request)}
 
 
 @view_config(
