@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from alembic import context
 from sqlalchemy import create_engine, pool, text
 
-from alembic import context
 from mealshare.core.db.base import Base
 from mealshare.core.models import import_models
 

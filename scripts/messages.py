@@ -11,6 +11,8 @@ hand; update leaves a new message empty there, and keeps the translation of one 
 
 from __future__ import annotations
 
+import ast
+import html
 import re
 import sys
 import tempfile
@@ -28,7 +30,14 @@ SOURCE_LOCALE = "en"
 PLURAL_FORMS = {"en": "nplurals=2; plural=(n != 1);", "zh_CN": "nplurals=1; plural=0;"}
 
 _MARKER = re.compile(r"(?<!\$)\$(?:\{([A-Za-z][-A-Za-z0-9_]*)\}|([A-Za-z][-A-Za-z0-9_]*))")
+#: ``{name}`` in a text that JavaScript fills in.
+_SCRIPT_MARKER = re.compile(r"(?<!\$)\{[A-Za-z][A-Za-z0-9_]*\}")
 _I18N_DOMAIN = f'i18n:domain="{DOMAIN}"'
+#: ``ui.t('...')`` in a template, which lingua does not know.
+_UI_TEXT = re.compile(r"""\bui\.t\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*[,)]""")
+_UI_CALL = re.compile(r"""\bui\.[tn]\(\s*['"]""")
+#: Methods that turn a message into words.
+_TRANSLATING = frozenset({"t", "n", "translate", "plural"})
 
 #: Lingua's exit code where no file holds a message; it is 1 after it printed what it could not parse.
 _NO_MESSAGES = 2
@@ -51,14 +60,24 @@ def extract(root: Path) -> list[polib.POEntry]:
         output = Path(folder) / "mealshare.pot"
         arguments = ["-d", DOMAIN, "-k", "n_:1,2", "--no-linenumbers", "-o", str(output)]
         code = _run_lingua([*arguments, *map(str, source_files(root))])
-        if code == _NO_MESSAGES:
-            return []
-        if code:
+        if code not in (None, 0, _NO_MESSAGES):
             raise MessagesError(f"lingua could not read the sources (exit {code}); its message stands above")
-        entries = list(polib.pofile(str(output)))
-    for entry in entries:
-        entry.occurrences = sorted({(Path(name).relative_to(root).as_posix(), "") for name, _line in entry.occurrences})
-    return sorted(entries, key=lambda entry: (entry.msgid, entry.msgctxt or ""))
+        entries = {} if code == _NO_MESSAGES else {_key(entry): entry for entry in polib.pofile(str(output))}
+    for entry in entries.values():
+        entry.occurrences = [(Path(name).relative_to(root).as_posix(), "") for name, _line in entry.occurrences]
+    for msgid, place in _texts_in_expressions(root):
+        entries.setdefault((None, msgid), polib.POEntry(msgid=msgid)).occurrences.append((place, ""))
+    for entry in entries.values():
+        entry.occurrences = sorted(set(entry.occurrences))
+    return sorted(entries.values(), key=lambda entry: (entry.msgid, entry.msgctxt or ""))
+
+
+def _texts_in_expressions(root: Path) -> Iterable[tuple[str, str]]:
+    """Each ``ui.t('...')`` of a template: its msgid and its file."""
+    for path in source_files(root):
+        if path.suffix == ".pt":
+            for literal in _UI_TEXT.findall(path.read_text(encoding="utf-8")):
+                yield ast.literal_eval(html.unescape(literal)), path.relative_to(root).as_posix()
 
 
 def _run_lingua(arguments: list[str]) -> object:
@@ -109,11 +128,7 @@ def compile_catalogues(root: Path = ROOT) -> None:
 
 def check(root: Path = ROOT) -> list[str]:
     """Everything that is wrong with the catalogues, one line each; an empty list when nothing is."""
-    problems = [
-        f"{path.relative_to(root)}: i18n without {_I18N_DOMAIN} on the root element; its texts cannot be found"
-        for path in source_files(root)
-        if path.suffix == ".pt" and "i18n:" in (text := path.read_text(encoding="utf-8")) and _I18N_DOMAIN not in text
-    ]
+    problems = [f"{path.relative_to(root)}{problem}" for path in source_files(root) for problem in _check_source(path)]
     try:
         extracted = extract(root)
     except MessagesError as error:
@@ -121,6 +136,32 @@ def check(root: Path = ROOT) -> list[str]:
     for locale in PLURAL_FORMS:
         problems.extend(f"{locale}: {problem}" for problem in _check_catalogue(root, locale, extracted))
     return problems
+
+
+def _check_source(path: Path) -> Iterable[str]:
+    """What extraction would pass over in silence, each with the place in front."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".pt":
+        if "i18n:" in text and _I18N_DOMAIN not in text:
+            yield f": i18n without {_I18N_DOMAIN} on the root element; its texts cannot be found"
+        if len(_UI_CALL.findall(text)) != len(_UI_TEXT.findall(text)):
+            yield ": ui.t takes one plain literal, and for a plural there is n_; this text cannot be found"
+        return
+    try:
+        calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and node.args]
+    except SyntaxError as error:
+        yield f":{error.lineno}: this is no Python"
+        return
+    for call in calls:
+        words = isinstance(call.args[0], ast.JoinedStr) or _is_text(call.args[0])
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _TRANSLATING and words:
+            yield f":{call.lineno}: a text that is translated must be written _(...) to be found"
+        elif isinstance(call.func, ast.Name) and call.func.id == "_" and not _is_text(call.args[0]):
+            yield f":{call.lineno}: _() takes a plain literal; this text cannot be found"
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _check_catalogue(root: Path, locale: str, extracted: list[polib.POEntry]) -> Iterable[str]:
@@ -176,7 +217,7 @@ def _named(entry: polib.POEntry) -> str:
 
 
 def _markers(text: str) -> set[str]:
-    return {braced or bare for braced, bare in _MARKER.findall(text)}
+    return {braced or bare for braced, bare in _MARKER.findall(text)} | set(_SCRIPT_MARKER.findall(text))
 
 
 def _forms(entry: polib.POEntry) -> list[str]:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -331,8 +330,7 @@ def test_the_javascript_example_runs(chromium: str, documented_site: RunningSite
         " { width: 40, height: 30 }).toBlob(done, 'image/png'));"
         "const photo = await api.upload(drawn, 'Nothing yet.');"
         # As after a quarter of an hour: both requests must wait for one refresh.
-        "const [head, , signature] = api.tokens.access_token.split('.');"
-        "const real = api.send; let refreshes = 0;"
+        "let refreshes = 0;"
         "api.refresh = ((refresh) => function () { refreshes += 1; return refresh.call(this); })(api.refresh);"
         "const fetched = window.fetch; let stale = 2;"
         "window.fetch = (address, options) => stale-- > 0 ? Promise.resolve(new Response(JSON.stringify("
@@ -350,15 +348,6 @@ def test_the_javascript_example_runs(chromium: str, documented_site: RunningSite
     assert [tag["name"] for tag in meal["tags"]] == ["noodles"]
     assert (photo["state"], photo["width"], photo["description"]) == ("ready", 40, "Nothing yet.")
     assert (refreshes, names) == (1, ["mei_lin", "mei_lin"])
-
-
-# ---- What a host is told
-
-
-@cache
-def hosting() -> list[Block]:
-    """The blocks of docs/hosting.md."""
-    return blocks(ROOT / "docs/hosting.md")
 
 
 def test_the_code_blocks_of_the_pages_name_their_language() -> None:

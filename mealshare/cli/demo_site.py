@@ -32,15 +32,15 @@ from mealshare.core.validation import validate_json
 from mealshare.core.work import Work
 from mealshare.features.accounts.models import Account
 from mealshare.features.accounts.service import AccountService, NewAccount
+from mealshare.features.meals.factory import make_meal_service
+from mealshare.features.meals.models import Meal
+from mealshare.features.meals.schemas import MealInput
+from mealshare.features.meals.vocabulary import Visibility
 from mealshare.features.media.avatars import AvatarService, make_avatar
 from mealshare.features.media.files import new_key, put_with, variant_file
 from mealshare.features.media.images import VARIANT_TYPE, Rendition, make_variants
 from mealshare.features.media.models import Media, MediaState
 from mealshare.features.media.settings import MediaSettings
-from mealshare.features.meals.factory import make_meal_service
-from mealshare.features.meals.models import Meal
-from mealshare.features.meals.schemas import MealInput
-from mealshare.features.meals.vocabulary import Visibility
 from mealshare.features.reactions.service import LikeService
 
 #: People post some minutes after they ate.

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FieldError:
-    """One thing that is wrong with one input: the path of the field (``allergens/contains/0``), the code, its numbers."""
+    """One thing that is wrong with one input: the field's path (``allergens/contains/0``), the code, its numbers."""
 
     field: str
     code: str

@@ -24,7 +24,7 @@ def live(context: Any, request: Request) -> dict[str, str]:
 
 @view_config(route_name="health.ready", request_method="GET", renderer="json", permission=CorePermission.PUBLIC)
 def ready(context: Any, request: Request) -> dict[str, Any]:
-    """Each thing that the site needs, told apart; 503 when one is missing, and while the server drains before its end."""
+    """Each thing that the site needs, told apart; 503 when one is missing, and while the server drains."""
     registry = request.registry
     checks = {name: _healthy(name, check) for name, check in registry["health_checks"].items()}
     status = "ok" if all(checks.values()) else "failing"

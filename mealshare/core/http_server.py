@@ -40,7 +40,7 @@ ANSWER_HEADERS = (
 log = logging.getLogger(__name__)
 
 
-class _Unavailable(Error):  # type: ignore[misc]  # noqa: N818 - an answer, not an exception.
+class _Unavailable(Error):  # type: ignore[misc]
     """Too many requests wait; made by the server, so that the application is spared."""
 
     def __init__(self, path: str) -> None:

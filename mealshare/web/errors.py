@@ -19,9 +19,22 @@ from mealshare.core.security.policy import AuthenticationFailed
 
 TEMPLATE = "mealshare:web/templates/error.pt"
 #: The problem code for a status that carries no code of its own.
-CODES = {400: "bad_request", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 406: "not_acceptable", 409: "conflict",
-         410: "gone", 412: "precondition_failed", 413: "too_large", 414: "uri_too_long", 415: "unsupported_media_type",
-         429: "rate_limited", 503: "unavailable", 507: "storage_full"}  # fmt: skip
+CODES = {
+    400: "bad_request",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    409: "conflict",
+    410: "gone",
+    412: "precondition_failed",
+    413: "too_large",
+    414: "uri_too_long",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    503: "unavailable",
+    507: "storage_full",
+}
 
 
 def error_page(request: Request, status: int, code: str, **params: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Messages that survive one redirect, in a signed cookie: visitors without an account have no session to keep them in."""
+"""Messages that survive one redirect, in a signed cookie: visitors have no session to keep them in."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def _write(request: Request, response: Any) -> None:
     payload = _encode(messages)
     while len(payload) > MAX_WRAPPED:
         # By now the transaction has been committed: a cookie that is too long must not turn success into an error.
-        messages = messages[:-1] if len(messages) > 1 else [[messages[0][0], messages[0][1][: len(messages[0][1]) // 2]]]
+        messages = (
+            messages[:-1] if len(messages) > 1 else [[messages[0][0], messages[0][1][: len(messages[0][1]) // 2]]]
+        )
         payload = _encode(messages)
     jar: CookieJar = request.registry["cookies"]
     jar.set(response, COOKIE, _signer(request).wrap(payload), max_age=300)

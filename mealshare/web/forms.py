@@ -39,7 +39,11 @@ class Form(Generic[M]):
             value = posted.get(name)
             if name not in repeated and isinstance(value, str):
                 self.values[name] = value
-        return {name: value for name, value in self.values.items() if name in self.schema.model_fields and value not in ("", [])}
+        return {
+            name: value
+            for name, value in self.values.items()
+            if name in self.schema.model_fields and value not in ("", [])
+        }
 
     def validate(self, data: Mapping[str, Any] | None = None) -> M | None:
         """The validated input, or None with `errors` filled; ``data`` defaults to what `read` returns."""

@@ -128,7 +128,8 @@ class Ui:
     def icon(self, name: str) -> Markup:
         """A decorative icon of the sprite."""
         return Markup(  # noqa: S704  The name comes from templates and vocabularies, never from input.
-            f'<svg class="icon" aria-hidden="true" focusable="false"><use href="{self.static_prefix}/icons.svg#i-{name}"/></svg>'
+            '<svg class="icon" aria-hidden="true" focusable="false">'
+            f'<use href="{self.static_prefix}/icons.svg#i-{name}"/></svg>'
         )
 
     def relative(self, moment: datetime) -> str:
@@ -156,9 +157,9 @@ class Ui:
         """An avatar: the picture, or the first letter of the name in a colour that is always the same for a person."""
         classes = f"avatar avatar--{size}" if size else "avatar"
         if key is not None:
-            return Markup('<img class="{}" src="/avatars/{}.webp" alt="" width="40" height="40" loading="lazy">').format(
-                classes, key
-            )
+            return Markup(
+                '<img class="{}" src="/avatars/{}.webp" alt="" width="40" height="40" loading="lazy">'
+            ).format(classes, key)
         colour = (account_id >> 16) % AVATAR_COLOURS
         return Markup('<span class="{} avatar--{}" aria-hidden="true">{}</span>').format(
             classes, colour, name.strip()[:1].upper() or "?"

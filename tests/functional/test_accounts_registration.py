@@ -52,6 +52,8 @@ def test_everything_wrong_is_shown_at_once_and_nothing_typed_is_lost(site: Site,
     assert response.status_int == 422
     page = response.html
     assert [link["href"] for link in page.select(".error-summary a")] == ["#username", "#email", "#password"]
+    names = [link.get_text().partition(":")[0] for link in page.select(".error-summary a")]
+    assert names == ["Username", "E-mail", "Password"]
     for name in ("username", "email", "password"):
         field = page.select_one(f"#{name}")
         assert field["aria-invalid"] == "true"

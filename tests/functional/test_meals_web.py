@@ -50,7 +50,7 @@ def test_post_look_edit_delete(app, make_user, login):
     form["eaten_at"] = "2026-03-01T19:30"
     form["time_zone"] = "Asia/Shanghai"
     form["meal_type"] = "dinner"
-    form.set("contains", True, index=[o for o, f in enumerate(form.fields["contains"]) if f._value == "peanuts"][0])
+    form.set("contains", True, index=next(o for o, f in enumerate(form.fields["contains"]) if f._value == "peanuts"))
     response = form.submit()
     assert response.status_int == 303
     meal_path = response.headers["Location"].removeprefix("http://localhost")

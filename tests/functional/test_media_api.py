@@ -77,7 +77,7 @@ def test_a_stored_picture_has_no_metadata(app, headers, run_jobs, registry):
     files = stored(registry)
     assert len(files) == 6
     for file in files:
-        data = registry["storage"].open(file).read()
+        data = registry["storage"].path(file).read_bytes()
         assert corpus.SECRET not in data
         assert b"EXIF" not in data
         assert b"XMP " not in data
@@ -115,12 +115,14 @@ def test_a_bad_file_is_refused_and_leaves_nothing(app, headers, registry, run_jo
 
 
 def test_hostile_files_are_never_a_server_error_and_leave_only_pictures(app, headers, registry, run_jobs):
-    files = [make() for make in list(corpus.HOSTILE.values())]
+    # Those that take long to make or to decode are tested on the pipeline alone.
+    slow = ("MP", "frames", "never ends")
+    files = [make() for name, make in corpus.HOSTILE.items() if not any(word in name for word in slow)]
     files += [broken for data in corpus.samples().values() for broken in corpus.mutations(data, count=8, seed=7)]
     outcomes = set()
     for data in files:
         outcomes.add(send(app, headers, data, expect_errors=True).status_int)
-    assert outcomes == {202, 413, 415, 422} or outcomes == {202, 415, 422}
+    assert outcomes == {202, 415, 422}
     run_jobs(registry)
     rows = pictures(registry)
     assert {row.state for row in rows} == {"ready", "failed"}

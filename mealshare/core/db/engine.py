@@ -90,12 +90,12 @@ def _usable_url(given: str) -> URL:
     except (ArgumentError, ValueError):
         raise SettingsError("the setting db.url is wrong: it is not an SQLAlchemy database URL") from None
     except ImportError as error:
-        raise SettingsError(f"the setting db.url names a database whose driver is not installed: {error.name}") from None
+        raise SettingsError(f"the setting db.url needs a driver that is not installed: {error.name}") from None
     backend = url.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise SettingsError(f"the setting db.url is wrong: {backend} is not supported, only sqlite and postgresql are")
     if backend == "sqlite" and url.database in (None, "", ":memory:"):
-        raise SettingsError("the setting db.url is wrong: threads and processes share the database, so it must be a file")
+        raise SettingsError("the setting db.url is wrong: the database is shared by threads, so it must be a file")
     return url
 
 
@@ -107,7 +107,7 @@ def read_engine(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-#: sqlite3 gives the GIL up for each row, so several reading threads mostly wait for each other: one at a time is faster.
+#: sqlite3 gives the GIL up for each row, so reading threads mostly wait for each other: one at a time is faster.
 _sqlite_read = threading.Lock()
 
 
@@ -152,20 +152,21 @@ def _record_statement(connection: Any, cursor: Any, statement: str, parameters: 
 def _prepare_sqlite(engine: Engine) -> None:
     lock = threading.Lock()
 
-    def release(record: Any) -> None:
-        if record is not None and record.info.pop(_LOCK_HELD, False):
+    def release(connection: Any) -> None:
+        # Of the pool's record or of the connection itself, which keeps the same notes, also when it left the pool.
+        if connection is not None and connection.info.pop(_LOCK_HELD, False):
             lock.release()
 
     def do_commit(dbapi_connection: Any) -> None:
         # A commit that fails leaves the transaction open, and the lock with it, for the rollback that follows.
         commit(dbapi_connection)
-        release(getattr(dbapi_connection, "_connection_record", None))
+        release(dbapi_connection)
 
     def do_rollback(dbapi_connection: Any) -> None:
         try:
             rollback(dbapi_connection)
         finally:
-            release(getattr(dbapi_connection, "_connection_record", None))
+            release(dbapi_connection)
 
     # The events of the same names come before the fact; the next writer would find the database still locked.
     commit, rollback = engine.dialect.do_commit, engine.dialect.do_rollback
@@ -192,16 +193,16 @@ def _prepare_sqlite(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         if connection.get_execution_options().get(_READ):
             return
-        record: Any = connection.connection._connection_record  # The pool's record outlives the checkout.
         if not lock.acquire(timeout=LOCK_TIMEOUT):
             error = OperationalError("BEGIN IMMEDIATE", {}, TimeoutError("database is locked"))
             mark_error_retryable(error)
             raise error
-        record.info[_LOCK_HELD] = True
+        pooled = connection.connection
+        pooled.info[_LOCK_HELD] = True
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except BaseException:
-            release(record)
+            release(pooled)
             raise
 
     @event.listens_for(engine, "checkin")

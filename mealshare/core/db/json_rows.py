@@ -1,4 +1,4 @@
-"""JSON made inside SQL, the same on both databases: the rows of a one-to-many relation as a column of the parent row."""
+"""JSON made inside SQL, the same on both databases: rows of a one-to-many relation as a column of the parent row."""
 
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ def alembic_config(url: str) -> Config:
 def head_revision() -> str:
     """The identifier of the newest migration."""
     head = ScriptDirectory.from_config(alembic_config("sqlite://")).get_current_head()
-    assert head is not None
+    if head is None:
+        raise SchemaError("there are no migrations: the installation is incomplete")
     return head
 
 

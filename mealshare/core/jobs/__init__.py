@@ -28,7 +28,7 @@ class JobSettings:
 
 
 def _add_job(config: Configurator, name: str, handler: JobHandler, *, every: timedelta | None = None) -> None:
-    """Directive ``config.add_job(name, handler, every=None)``: ``handler(registry, payload)`` runs the jobs of that name.
+    """Directive ``config.add_job(name, handler, every=None)``: ``handler(registry, payload)`` runs jobs of that name.
 
     With ``every``, one such job (with an empty payload) is there at all times.  ValueError for a name in use.
     """

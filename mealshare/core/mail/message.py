@@ -19,11 +19,11 @@ _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]{1,64}@(?:[\w-]{1,63}\
 _LONGEST_ADDRESS = 254
 
 
-class MailRefused(ValueError):  # noqa: N818 - the name says what happened.
+class MailRefused(ValueError):
     """The message can never be sent as it is; trying again is no use."""
 
 
-class MailFailed(Exception):  # noqa: N818 - the same.
+class MailFailed(Exception):
     """The message could not be sent now; trying again later may help."""
 
 

@@ -44,79 +44,79 @@ class TokenError(Exception):
         super().__init__(message or self.code)
 
 
-class TokenTooLarge(TokenError):  # noqa: N818
+class TokenTooLarge(TokenError):
     """More than 4,096 characters."""
 
     code = "token_too_large"
 
 
-class TokenMalformed(TokenError):  # noqa: N818
+class TokenMalformed(TokenError):
     """Not three parts of canonical base64url with a JSON object in the first two, or a header that is not ours."""
 
     code = "token_malformed"
 
 
-class TokenAlgorithm(TokenError):  # noqa: N818
+class TokenAlgorithm(TokenError):
     """An algorithm, ``none`` included, other than the one of the key."""
 
     code = "token_algorithm"
 
 
-class TokenKeyUnknown(TokenError):  # noqa: N818
+class TokenKeyUnknown(TokenError):
     """No ``kid``, or one that names no accepted key."""
 
     code = "token_key_unknown"
 
 
-class TokenType(TokenError):  # noqa: N818
+class TokenType(TokenError):
     """Not an access token (RFC 9068, 4)."""
 
     code = "token_type"
 
 
-class TokenSignature(TokenError):  # noqa: N818
+class TokenSignature(TokenError):
     """The signature is not that of this content by this key."""
 
     code = "token_signature"
 
 
-class TokenClaimMissing(TokenError):  # noqa: N818
+class TokenClaimMissing(TokenError):
     """A required claim is not there."""
 
     code = "token_claim_missing"
 
 
-class TokenClaimInvalid(TokenError):  # noqa: N818
+class TokenClaimInvalid(TokenError):
     """A claim has another type than it must have, or is empty or negative."""
 
     code = "token_claim_invalid"
 
 
-class TokenIssuer(TokenError):  # noqa: N818
+class TokenIssuer(TokenError):
     """Made by somebody else."""
 
     code = "token_issuer"
 
 
-class TokenAudience(TokenError):  # noqa: N818
+class TokenAudience(TokenError):
     """Made for somebody else."""
 
     code = "token_audience"
 
 
-class TokenExpired(TokenError):  # noqa: N818
+class TokenExpired(TokenError):
     """Its time is over."""
 
     code = "token_expired"
 
 
-class TokenNotYetValid(TokenError):  # noqa: N818
+class TokenNotYetValid(TokenError):
     """Its time has not begun."""
 
     code = "token_not_yet_valid"
 
 
-class TokenIssuedInFuture(TokenError):  # noqa: N818
+class TokenIssuedInFuture(TokenError):
     """It says that it will be made later."""
 
     code = "token_issued_in_future"

@@ -76,7 +76,7 @@ class SecurityPolicy:
 
 
 def has_bearer(request: Request) -> bool:
-    """True when the request has an Authorization header of the Bearer scheme (RFC 6750; the scheme is case-insensitive)."""
+    """True when the request has an Authorization header of the Bearer scheme (RFC 6750), in whatever case."""
     return bool(request.environ.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer ")
 
 

@@ -15,11 +15,11 @@ class StorageError(Exception):
     """The storage could not do what was asked; trying again later may help."""
 
 
-class StorageFull(StorageError):  # noqa: N818 - the name says what happened.
+class StorageFull(StorageError):
     """There is no room for the file; nothing of it was kept."""
 
 
-class NotStored(KeyError):  # noqa: N818 - the same.
+class NotStored(KeyError):
     """No file has this key."""
 
 

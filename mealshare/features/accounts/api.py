@@ -43,7 +43,7 @@ NO_STORE = (("Cache-Control", "no-store"),)
 JWKS_SECONDS = 300
 
 
-class TokenRefused(DomainError):  # noqa: N818
+class TokenRefused(DomainError):
     """A refresh token does not count (401)."""
 
     status = 401

@@ -31,7 +31,7 @@ _PASSWORD_CODES = {
 }
 
 
-class Refused(ValueError):  # noqa: N818
+class Refused(ValueError):
     """A value cannot be taken: the code of the message, and the numbers in it."""
 
     def __init__(self, code: str, **params: Any) -> None:

@@ -13,7 +13,7 @@ from mealshare.features.accounts.queries import Credentials, credentials
 from mealshare.features.accounts.usernames import normalise_username
 
 
-class BadCredentials(DomainError):  # noqa: N818
+class BadCredentials(DomainError):
     """The name or the password is wrong (401); which of the two is not told."""
 
     status = 401

@@ -26,7 +26,6 @@ from mealshare.features.meals.schemas import (
 )
 from mealshare.features.media.urls import avatar_url, media_out
 
-
 _TRUTH = {True: b"true", False: b"false"}
 #: The end of a meal's object: what changes without a new version, and what depends on who asks.
 _LIVE = (

@@ -33,7 +33,7 @@ class ImageLimits:
     memory: int = 320_000_000
 
 
-class ImageRefused(Exception):  # noqa: N818 - a refusal is an answer to the person, not a fault of ours.
+class ImageRefused(Exception):
     """The file cannot become a picture here.
 
     ``code`` is one of ``unsupported_type``, ``heic_not_supported``, ``too_large`` (params: size, limit, in bytes),

@@ -14,7 +14,8 @@ FORM = (
     '<form method="post" action="/@%(user)s/%(id)d/like" hx-post="/@%(user)s/%(id)d/like"'
     ' hx-target="#meal-%(id)d" hx-select="#meal-%(id)d" hx-swap="outerHTML">'
     '<input type="hidden" name="csrf_token" value="%(csrf)s"><input type="hidden" name="next" value="%(next)s">%(undo)s'
-    '<button class="action" type="submit" aria-pressed="%(pressed)s">%(icon)s%(label)s <span>%(count)d</span></button></form>'
+    '<button class="action" type="submit" aria-pressed="%(pressed)s">'
+    "%(icon)s%(label)s <span>%(count)d</span></button></form>"
 )
 UNDO = '<input type="hidden" name="undo" value="1">'
 
