@@ -51,14 +51,18 @@ def main(arguments: list[str]) -> int:
 def make(folder: Path, *, fetch: bool = False) -> None:
     """An environment with a working pip in ``folder``; with ``fetch``, without trying ensurepip first."""
     if sys.version_info < (3, 11):  # noqa: UP036  It also runs on the Python that somebody happens to have.
-        raise BootstrapError(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; try `make PY=python3.12`")
+        raise BootstrapError(
+            f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; try `make PY=python3.12`"
+        )
     python = folder / "bin" / "python"
     if _works(python):
         return
     if not fetch and _venv(folder) and _works(python):
         return
     if not _venv(folder, "--without-pip"):
-        raise BootstrapError(f"{sys.executable} cannot make a virtual environment in {folder} (is its module venv there?)")
+        raise BootstrapError(
+            f"{sys.executable} cannot make a virtual environment in {folder} (is its module venv there?)"
+        )
     with tempfile.TemporaryDirectory() as scratch:
         wheel = download_pip(Path(scratch))
         # Python runs what stands in a zip file, so the wheel can install itself.

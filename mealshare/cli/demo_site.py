@@ -192,7 +192,12 @@ class _Writer:
     def add_person(self, person: DemoPerson, password_hash: str) -> None:
         """Make the account, with profile and picture."""
         new = NewAccount(
-            person.username, f"{person.username}@example.org", password_hash, person.locale, person.time_zone, person.role
+            person.username,
+            f"{person.username}@example.org",
+            password_hash,
+            person.locale,
+            person.time_zone,
+            person.role,
         )
         account_id = self.accounts.create(new).account_id
         self.accounts.change_profile(account_id, {"display_name": person.display_name, "bio": person.bio})

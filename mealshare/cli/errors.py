@@ -56,4 +56,3 @@ def _words(item: FieldError, messages: Mapping[str, str]) -> str:
 def _first_line(error: object) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-

@@ -80,10 +80,17 @@ class = mealshare.core.log.TextFormatter
 
 @click.command()
 @click.option(
-    "--file", type=click.Path(path_type=Path), default=Path("mealshare.ini"), show_default=True, help="Where to write it."
+    "--file",
+    type=click.Path(path_type=Path),
+    default=Path("mealshare.ini"),
+    show_default=True,
+    help="Where to write it.",
 )
 @click.option(
-    "--base-url", default="http://localhost:6543", show_default=True, help="The address under which people reach the site."
+    "--base-url",
+    default="http://localhost:6543",
+    show_default=True,
+    help="The address under which people reach the site.",
 )
 def init(file: Path, base_url: str) -> None:
     """Write a configuration with fresh secrets."""

@@ -14,7 +14,9 @@ _PASSWORD_BYTES = 16
 
 @click.command()
 @click.option("--people", type=click.IntRange(1), default=40, show_default=True, help="How many people.")
-@click.option("--meals", type=click.IntRange(0), default=500, show_default=True, help="How many meals, the newest ones.")
+@click.option(
+    "--meals", type=click.IntRange(0), default=500, show_default=True, help="How many meals, the newest ones."
+)
 @click.option("--if-empty", is_flag=True, help="Do nothing, without an error, where somebody is already.")
 @pass_site
 def seed(site: Site, people: int, meals: int, if_empty: bool) -> None:

@@ -54,9 +54,10 @@ class Site:
 
     def _application(self, more: dict[str, str]) -> Registry:
         config = configure(self.settings | more)
-        config.commit()
         registry: Registry = config.registry
+        # First: the check of the revision opens a connection, and may then refuse.
         click.get_current_context().call_on_close(registry["engine"].dispose)
+        config.commit()
         return registry
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pyramid.config import Configurator
-from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
+from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken, PredicateMismatch
 from pyramid.httpexceptions import HTTPException, HTTPForbidden, HTTPNotFound, HTTPSeeOther
 from pyramid.interfaces import IExceptionResponse
 from pyramid.renderers import render_to_response
@@ -69,8 +69,32 @@ def csrf_failed(error: Exception, request: Request) -> Any:
 
 
 def not_found(error: HTTPNotFound, request: Request) -> Any:
-    """There is no such page."""
-    return error_page(request, 404, "not_found")
+    """There is no such page; or there is, but not for this method (405 with Allow, RFC 9110 section 15.5.6).
+
+    Only a page whose context was found says the latter: for what one may not see every method is a 404.
+    """
+    allowed = methods_of(request) if isinstance(error, PredicateMismatch) else frozenset()
+    if not allowed or request.method in allowed:
+        return error_page(request, 404, "not_found")
+    response = error_page(request, 405, "method_not_allowed")
+    response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+def methods_of(request: Request) -> frozenset[str]:
+    """The methods that the matched route of this request has views for."""
+    if request.matched_route is None:
+        return frozenset()
+    by_route: dict[str, set[str]] | None = request.registry.get("html_methods")
+    if by_route is None:
+        by_route = request.registry["html_methods"] = {}
+        for item in request.registry.introspector.get_category("views") or ():
+            view = item["introspectable"]
+            given = view["request_methods"]
+            methods = {given} if isinstance(given, str) else set(given or ())
+            by_route.setdefault(view["route_name"] or "", set()).update(methods)
+    found = by_route.get(request.matched_route.name, set())
+    return frozenset(found | {"HEAD"} if "GET" in found else found)
 
 
 def http_error(error: HTTPException, request: Request) -> Any:

@@ -74,7 +74,9 @@ def _indexes(engine: Engine) -> dict[str, str]:
     if engine.dialect.name == "sqlite":
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
     else:
-        query = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        query = (
+            "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        )
     with engine.connect() as connection:
         return {name: " ".join(sql.split()) for name, sql in connection.execute(text(query))}
 

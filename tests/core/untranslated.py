@@ -21,7 +21,7 @@ HARMLESS_CALLS = frozenset({"ui.t", "ui.n", "n_", "ui.error", "ui.icon", "ui.sta
 
 _LETTERS = re.compile(r"[^\W\d_]")
 #: In an expression a literal is taken for words when it begins like a sentence or has several of them.
-_WORDS = re.compile(r"[A-Z][a-z]|[a-z] +[a-z]|[^\x00-\x7f]")
+_WORDS = re.compile(r"[A-Z][a-z]|\w +\w|(?![\x00-\x7f])[^\W\d_]")
 
 
 def in_template(path: Path) -> list[str]:
@@ -31,16 +31,19 @@ def in_template(path: Path) -> list[str]:
 
 def in_module(path: Path) -> list[str]:
     """The same for what the module gives to ``Markup``."""
-    found = []
-    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Markup" and call.args:
-            found += [
-                text
-                for part in ast.walk(call.args[0])
-                if isinstance(part, ast.Constant) and isinstance(part.value, str)
-                for text in in_markup(re.sub(r"\{[a-z_]*\}", "", part.value))
-            ]
-    return found
+    return [
+        text
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Markup" and call.args
+        for text in in_markup(re.sub(r"\{[a-z_]*\}", "", _constant_text(call.args[0])))
+    ]
+
+
+def _constant_text(node: ast.expr) -> str:
+    """What is known of a string before the program runs."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_constant_text, node.values))
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def in_markup(source: str) -> list[str]:

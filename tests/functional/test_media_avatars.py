@@ -13,7 +13,7 @@ from mealshare.core.storage import StorageFull
 from mealshare.features.media.avatars import make_avatar
 from mealshare.features.media.settings import MediaSettings
 from tests.features.media import corpus
-from tests.features.media.helpers import pictures, stored
+from tests.features.media.helpers import pictures, stored, undecodable
 from tests.people import form_with
 
 
@@ -103,7 +103,7 @@ def test_a_bad_avatar_is_refused_and_leaves_nothing(app, headers, registry, data
 
 
 def test_a_picture_that_breaks_while_it_is_decoded_leaves_nothing(app, headers, registry):
-    problem = put(app, headers, corpus.png(100, 100, rows=b"\0" + b"\x55" * 300), status=422)
+    problem = put(app, headers, undecodable(), status=422)
     assert problem.json["errors"][0]["code"] == "picture_broken"
     assert stored(registry) == []
 

@@ -109,7 +109,9 @@ def test_a_suspended_persons_picture_is_gone(app, mei, shown, registry):
     app.get(url, status=404)
 
 
-def test_an_unattached_picture_is_its_uploaders_alone(app, new_app, headers, make_user, token, picture, run_jobs, registry):
+def test_an_unattached_picture_is_its_uploaders_alone(
+    app, new_app, headers, make_user, token, picture, run_jobs, registry
+):
     address = send(app, headers, picture()).headers["Location"]
     [row] = pictures(registry)
     file = f"/media/{row.storage_key}/400.webp"

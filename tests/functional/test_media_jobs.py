@@ -18,8 +18,7 @@ from mealshare.features.media.events import MediaProcessed
 from mealshare.features.media.models import Media, UploadBasket
 from mealshare.features.media.service import media_service
 from mealshare.features.media.sweep import Swept, sweep
-from tests.features.media import corpus
-from tests.features.media.helpers import pictures, stored, upload
+from tests.features.media.helpers import pictures, stored, undecodable, upload
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ def test_processing_twice_changes_nothing(registry, mei, picture, run_jobs, told
 
 
 def test_a_picture_that_cannot_be_decoded_fails_for_good(registry, mei, run_jobs, told):
-    id = upload(registry, corpus.png(100, 100, rows=b"\0" + b"\x55" * 300), account_id=mei.account_id)
+    id = upload(registry, undecodable(), account_id=mei.account_id)
     run_jobs(registry)
     [row] = pictures(registry)
     assert (row.state, row.error, row.width) == ("failed", "broken", None)

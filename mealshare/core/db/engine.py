@@ -29,7 +29,6 @@ from mealshare.core.settings import Secret, SettingsError, setting
 
 #: Seconds that a writer waits for its turn before it is told that the database is locked.
 LOCK_TIMEOUT = 30.0
-_LOCK_HELD = "mealshare_write_lock"
 _READ = "mealshare_read"
 _statements: ContextVar[list[str] | None] = ContextVar("statements", default=None)
 
@@ -151,22 +150,24 @@ def _record_statement(connection: Any, cursor: Any, statement: str, parameters: 
 
 def _prepare_sqlite(engine: Engine) -> None:
     lock = threading.Lock()
+    #: The driver's connection that holds the lock; read and written only while that is so.
+    holder: list[Any] = [None]
 
-    def release(connection: Any) -> None:
-        # Of the pool's record or of the connection itself, which keeps the same notes, also when it left the pool.
-        if connection is not None and connection.info.pop(_LOCK_HELD, False):
+    def release(driver_connection: Any) -> None:
+        if driver_connection is not None and holder[0] is driver_connection:
+            holder[0] = None
             lock.release()
 
     def do_commit(dbapi_connection: Any) -> None:
         # A commit that fails leaves the transaction open, and the lock with it, for the rollback that follows.
         commit(dbapi_connection)
-        release(dbapi_connection)
+        release(dbapi_connection.dbapi_connection)
 
     def do_rollback(dbapi_connection: Any) -> None:
         try:
             rollback(dbapi_connection)
         finally:
-            release(dbapi_connection)
+            release(dbapi_connection.dbapi_connection)
 
     # The events of the same names come before the fact; the next writer would find the database still locked.
     commit, rollback = engine.dialect.do_commit, engine.dialect.do_rollback
@@ -197,25 +198,24 @@ def _prepare_sqlite(engine: Engine) -> None:
             error = OperationalError("BEGIN IMMEDIATE", {}, TimeoutError("database is locked"))
             mark_error_retryable(error)
             raise error
-        pooled = connection.connection
-        pooled.info[_LOCK_HELD] = True
+        holder[0] = connection.connection.dbapi_connection
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except BaseException:
-            release(pooled)
+            release(holder[0])
             raise
 
     @event.listens_for(engine, "checkin")
     def checkin(dbapi_connection: Any, record: Any) -> None:
-        release(record)
+        release(dbapi_connection)
 
     @event.listens_for(engine, "invalidate")
     def invalidate(dbapi_connection: Any, record: Any, exception: Any) -> None:
-        release(record)
+        release(dbapi_connection)
 
     @event.listens_for(engine, "close")
     def close(dbapi_connection: Any, record: Any) -> None:
-        release(record)
+        release(dbapi_connection)
 
 
 def _mark_retryable(context: ExceptionContext) -> None:

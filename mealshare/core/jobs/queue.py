@@ -120,8 +120,9 @@ class JobQueue:
     def finish(self, session: Session, job: Claimed) -> None:
         """The job is done: forget it, or queue a periodic one again."""
         if self._is_periodic(job):
-            again = {"state": JobState.QUEUED, "attempts": 0, "leased_until": None, "last_error": None}
-            session.execute(_still(update(Job), job).values(again, run_at=now() + self.periodic[job.name]))
+            again: dict[str, Any] = {"state": JobState.QUEUED, "attempts": 0, "leased_until": None, "last_error": None}
+            again["run_at"] = now() + self.periodic[job.name]
+            session.execute(_still(update(Job), job).values(again))
         else:
             session.execute(_still(delete(Job), job))
 
@@ -135,7 +136,7 @@ class JobQueue:
         values = {"state": state, "run_at": now() + delay, "leased_until": None, "last_error": _storable(error)}
         try:
             with session.begin_nested():
-                session.execute(_still(update(Job), job).values(values, key=job.key))
+                session.execute(_still(update(Job), job).values(values | {"key": job.key}))
         except IntegrityError:
             session.execute(_still(delete(Job), job))
             return JobState.QUEUED

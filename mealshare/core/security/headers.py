@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from pyramid.config import Configurator
 from pyramid.request import Request
@@ -48,10 +49,16 @@ def set_headers(response: Any, *, https: bool) -> None:
 
 def headers_tween_factory(handler: Callable[[Request], Any], registry: Any) -> Callable[[Request], Any]:
     """The outermost tween."""
-    https = registry["base_url"].startswith("https:")
+    base_url: str = registry["base_url"]
+    https = base_url.startswith("https:")
+    own = frozenset({urlsplit(base_url).hostname, "localhost", "127.0.0.1", "[::1]"})
 
     def tween(request: Request) -> Any:
         response = handler(request)
+        location = response.headers.get("Location", "")
+        if location.startswith("/") and request.environ.get("HTTP_HOST", "").rpartition(":")[0] not in own:
+            # WebOb would complete the path with the Host header, which anybody can write.
+            response.headers["Location"] = base_url + location
         set_headers(response, https=https)
         return response
 

@@ -104,6 +104,19 @@ def owner_or_moderator(identity: Identity | None, context: Any) -> Denial | None
     return None if denial is Denial.NOT_YOURS and identity is not None and identity.is_moderator else denial
 
 
+def both(*predicates: Predicate) -> Predicate:
+    """A predicate that asks all of ``predicates``; the first denial counts."""
+
+    def predicate(identity: Identity | None, context: Any) -> Denial | None:
+        for single in predicates:
+            denial = single(identity, context)
+            if denial is not None:
+                return denial
+        return None
+
+    return predicate
+
+
 RULES: Mapping[Permission, Predicate] = {
     CorePermission.PUBLIC: public,
     CorePermission.SIGNED_IN: signed_in,

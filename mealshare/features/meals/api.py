@@ -114,7 +114,7 @@ def create_meal(context: Any, request: Request, body: MealInput) -> Reply:
 @api_view(
     route_name="api.meals.today",
     request_method="GET",
-    permission=MealPermission.POST,
+    permission=MealPermission.LIST_OWN,
     returns=list[MealOut],
     tags=TAGS,
     summary="List your meals of today",

@@ -14,7 +14,7 @@ from pyramid.request import Request
 from mealshare.core.i18n import _
 from mealshare.features.meals.queries import Card
 from mealshare.features.meals.vocabulary import MealType, Source, Visibility
-from mealshare.features.media.urls import media_out
+from mealshare.features.media.urls import media_out, srcset
 from mealshare.web.ui import Ui
 
 #: Where the fragment is cut.  People's words cannot contain it: they are escaped or sanitised.
@@ -48,6 +48,7 @@ def card_values(card: Card, ui: Ui) -> dict[str, Any]:
         "card": card,
         "ui": ui,
         "photos": photos,
+        "srcset": srcset,
         "ready": [photo for photo in photos if photo.state == "ready"],
         "hidden": bool(card.spoiler_text or (card.sensitive and photos)),
         "warning": card.spoiler_text or ui.t(SENSITIVE),

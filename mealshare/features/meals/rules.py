@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mealshare.core.security.permissions import Permission, Predicate, owner, owner_or_moderator, public, signed_in
+from mealshare.core.security.permissions import Permission, Predicate, both, owner, owner_or_moderator, public
+from mealshare.features.accounts.rules import Scope, with_scope
 
 
 class MealPermission(Permission):
@@ -12,6 +13,8 @@ class MealPermission(Permission):
 
     LIST = "meals:list"
     VIEW = "meals:view"
+    #: See what one ate oneself, private meals included.
+    LIST_OWN = "meals:list_own"
     POST = "meals:post"
     #: Post under the name in the address: only oneself.
     POST_AS = "meals:post_as"
@@ -19,11 +22,14 @@ class MealPermission(Permission):
     DELETE = "meals:delete"
 
 
+WRITE = with_scope(Scope.WRITE)
+
 RULES: Mapping[Permission, Predicate] = {
     MealPermission.LIST: public,
     MealPermission.VIEW: public,
-    MealPermission.POST: signed_in,
-    MealPermission.POST_AS: owner,
-    MealPermission.EDIT: owner,
-    MealPermission.DELETE: owner_or_moderator,
+    MealPermission.LIST_OWN: with_scope(Scope.READ),
+    MealPermission.POST: WRITE,
+    MealPermission.POST_AS: both(WRITE, owner),
+    MealPermission.EDIT: both(WRITE, owner),
+    MealPermission.DELETE: both(WRITE, owner_or_moderator),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mealshare.core.security.permissions import Permission, Predicate, signed_in
+from mealshare.core.security.permissions import Permission, Predicate
+from mealshare.features.accounts.rules import Scope, with_scope
 
 
 class ReactionPermission(Permission):
@@ -13,4 +14,4 @@ class ReactionPermission(Permission):
     LIKE = "reactions:like"
 
 
-RULES: Mapping[Permission, Predicate] = {ReactionPermission.LIKE: signed_in}
+RULES: Mapping[Permission, Predicate] = {ReactionPermission.LIKE: with_scope(Scope.WRITE)}

@@ -283,7 +283,7 @@ def test_many_threads_in_several_processes_lose_nothing(file: Path) -> None:
 
 
 def test_without_the_recipe_the_same_work_fails(file: Path) -> None:
-    processes, threads, rounds = 3, 5, 15
+    processes, threads, rounds = 2, 4, 10
     errors = run_processes(processes, count_up, str(file), False, threads, rounds)
     with closing(sqlite3.connect(file)) as connection:
         tally = connection.execute("SELECT n FROM tally").fetchone()[0]

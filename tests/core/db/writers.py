@@ -25,7 +25,7 @@ def count_up(file: str, with_recipe: bool, threads: int, rounds: int) -> int:
     engine = (
         make_engine(DatabaseSettings(url=Secret(url)))
         if with_recipe
-        else create_engine(url, connect_args={"timeout": 5}, pool_size=threads)
+        else create_engine(url, connect_args={"timeout": 0.2}, pool_size=threads)
     )
 
     def rounds_of_one_thread() -> int:

@@ -6,8 +6,10 @@ from typing import Any
 
 from sqlalchemy import select
 
+from mealshare.features.media.images import ImageRefused, make_variants, probe
 from mealshare.features.media.models import Media
 from mealshare.features.media.service import media_service
+from tests.features.media import corpus
 
 
 def stored(registry: Any, prefix: str = "") -> list[str]:
@@ -27,6 +29,20 @@ def upload(registry: Any, data: bytes, **owner: Any) -> int:
     """Upload by the service, and commit; gives the id."""
     with registry["open_work"]() as work:
         return int(media_service(work, registry).upload(data, **owner)["id"])
+
+
+def undecodable() -> bytes:
+    """A file whose header is right and whose picture cannot be decoded."""
+    for data in corpus.mutations(corpus.samples()["image/webp"], count=200, seed=1):
+        try:
+            probe(data)
+        except ImageRefused:
+            continue
+        try:
+            make_variants(data)
+        except ImageRefused:
+            return data
+    raise AssertionError("every mutation was either refused at once or shown")
 
 
 def send(app: Any, headers: dict[str, str], data: bytes, name: str = "a.jpg", **options: Any) -> Any:

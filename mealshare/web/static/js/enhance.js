@@ -12,6 +12,7 @@ root.classList.add("js");
 if (document.querySelector("[data-relative]")) import("./time.js").then((time) => time.start());
 if (document.querySelector("form[data-compose]")) import("./compose.js").then((compose) => compose.start());
 
+tellTimeZone();
 closeMenus();
 makeFlashesDismissable();
 submitOnce();
@@ -19,6 +20,13 @@ keepPlaceWhenPaging();
 
 // A form that came back with errors is read from its summary on.
 document.querySelector(".error-summary")?.focus();
+
+/** A form with a hidden input[data-time-zone] learns the time zone of the browser. */
+function tellTimeZone() {
+  for (const input of document.querySelectorAll("input[data-time-zone]")) {
+    input.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+  }
+}
 
 /** A menu is a <details data-menu>: Escape closes it and gives the focus back, a click elsewhere closes it. */
 function closeMenus() {
