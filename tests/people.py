@@ -45,8 +45,8 @@ def sign_in(app: TestApp, user: Any) -> None:
 
 
 def bearer(app: TestApp, user: Any) -> dict[str, str]:
-    """Sign in over the API; gives the headers that a program then sends."""
-    answer = app.post_json("/api/login", {"username": user.username, "password": user.password}).json
+    """Sign in over the API; gives the headers that a program then sends.  The cookies of ``app`` play no part in it."""
+    answer = TestApp(app.app).post_json("/api/login", {"username": user.username, "password": user.password}).json
     return {"Authorization": f"Bearer {answer['access_token']}"}
 
 

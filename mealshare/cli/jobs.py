@@ -64,7 +64,7 @@ def retry(site: Site, job_id: str) -> None:
 
 def _read(site: Site, states: Sequence[JobState], limit: int) -> Sequence[Job]:
     with site.registry["open_work"]() as work:
-        return work.session.scalars(  # type: ignore[no-any-return]
+        return work.session.scalars(
             select(Job).where(Job.state.in_(states)).order_by(Job.run_at, Job.id).limit(limit)
         ).all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,8 +31,8 @@ class Site:
             raise CommandFailed(f"there is no {self.file}: run `mealshare init`, or name a configuration with -c FILE")
         try:
             return dict(get_appsettings(str(self.file.resolve()), "main"))
-        except (LookupError, ValueError, SyntaxError) as error:
-            raise CommandFailed(f"{self.file} cannot be read: {error}") from error
+        except (LookupError, ValueError, configparser.Error) as error:
+            raise CommandFailed(f"{self.file} cannot be read: {str(error).splitlines()[0]}") from error
 
     @cached_property
     def database_url(self) -> str:

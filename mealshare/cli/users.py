@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from mealshare.cli.errors import explained
@@ -34,9 +36,7 @@ def create(
 ) -> None:
     """Make an account for USERNAME with the address EMAIL."""
     registry = site.registry
-    password = (
-        click.get_text_stream("stdin").readline().rstrip("\r\n") if password_stdin else new_token(_GENERATED_BYTES)
-    )
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else new_token(_GENERATED_BYTES)
     try:
         with registry["open_work"]() as work:
             person = create_user(

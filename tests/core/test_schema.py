@@ -28,14 +28,6 @@ def database(backend: Backend, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def other(backend: Backend, tmp_path: Path) -> Iterator[str]:
-    """The URL of a second empty database."""
-    (tmp_path / "other").mkdir()
-    with new_database(backend, tmp_path / "other") as url:
-        yield url
-
-
 def described(url: str) -> dict[str, dict[str, str]]:
     """What stands in the database: by kind and name, a text that is equal when the things are."""
     engine = create_engine(url, poolclass=pool.NullPool)
@@ -89,6 +81,12 @@ def made_from_models(url: str, metadata: MetaData = Base.metadata) -> dict[str, 
     return described(url)
 
 
+@pytest.fixture(scope="module")
+def by_migrations(migrated: str) -> dict[str, dict[str, str]]:
+    """What the migrations make."""
+    return described(migrated)
+
+
 def made_by_migrations(url: str) -> dict[str, dict[str, str]]:
     """Migrate the database, and describe it."""
     upgrade(url)
@@ -103,14 +101,14 @@ def copied_metadata() -> MetaData:
     return copy
 
 
-def test_the_migrations_make_what_the_models_say(database: str, other: str) -> None:
-    migrated, modelled = made_by_migrations(database), made_from_models(other)
-    assert migrated["tables"] == modelled["tables"]
-    assert migrated["indexes"] == modelled["indexes"]
+def test_the_migrations_make_what_the_models_say(by_migrations: dict[str, dict[str, str]], database: str) -> None:
+    by_models = made_from_models(database)
+    assert by_migrations["tables"] == by_models["tables"]
+    assert by_migrations["indexes"] == by_models["indexes"]
 
 
-def test_the_comparison_covers_every_model(database: str) -> None:
-    described_names = made_by_migrations(database)["tables"]
+def test_the_comparison_covers_every_model(by_migrations: dict[str, dict[str, str]]) -> None:
+    described_names = by_migrations["tables"]
     expected = {f"{table.name}.{column.name}" for table in Base.metadata.sorted_tables for column in table.columns}
     assert len(expected) > 100
     assert expected == {name for name in described_names if " " not in name}
@@ -158,15 +156,17 @@ def _lost_check(metadata: MetaData) -> None:
     "change",
     [_new_column, _other_length, _nullable, _new_index, _lost_index, _lost_condition, _lost_unique, _lost_check],
 )
-def test_a_model_that_changed_without_a_migration_is_noticed(database: str, other: str, change: Any) -> None:
+def test_a_model_that_changed_without_a_migration_is_noticed(
+    by_migrations: dict[str, dict[str, str]], database: str, change: Any
+) -> None:
     metadata = copied_metadata()
     change(metadata)
-    assert made_by_migrations(database) != made_from_models(other, metadata)
+    assert by_migrations != made_from_models(database, metadata)
 
 
-def test_a_copy_that_was_not_changed_is_equal(database: str, other: str) -> None:
+def test_a_copy_that_was_not_changed_is_equal(by_migrations: dict[str, dict[str, str]], database: str) -> None:
     # Otherwise the test above would prove nothing.
-    assert made_by_migrations(database) == made_from_models(other, copied_metadata())
+    assert by_migrations == made_from_models(database, copied_metadata())
 
 
 def test_up_down_and_up_again(database: str) -> None:
@@ -206,10 +206,10 @@ def test_everything_has_a_name_of_the_convention(database: str) -> None:
     engine.dispose()
 
 
-def test_a_column_of_the_description_is_complete(database: str) -> None:
+def test_the_description_of_a_column_is_complete(backend: Backend, by_migrations: dict[str, dict[str, str]]) -> None:
     # The comparison reads types through the inspector; this holds that the inspector tells length and time zone.
-    tables = made_by_migrations(database)["tables"]
-    postgresql = database.startswith("postgresql")
+    tables = by_migrations["tables"]
+    postgresql = backend == "postgresql"
     assert tables["posts.food"].startswith("VARCHAR(140)")
     assert tables["posts.id"].startswith("BIGINT" if postgresql else "INTEGER")
     if postgresql:

@@ -418,3 +418,32 @@ def test_the_public_feed_is_one_statement_for_anybody(app, make_user, token):
     with record_statements() as statements:
         app.get("/api/feed/public")
     assert len(statements) == 1
+
+
+@pytest.fixture
+def with_photo(app, make_user, token, picture, run_jobs, registry):
+    headers = token(app, make_user("mei"))
+    files = [("file", "x.jpg", picture())]
+    media = app.post("/api/media", {"description": "before"}, upload_files=files, headers=headers, status=202).json
+    meal = app.post_json("/api/meals", {"media": [{"id": media["id"]}]}, headers=headers, status=201).json
+    run_jobs(registry)
+    return headers, meal["id"], media["id"]
+
+
+def test_cards_show_a_picture_as_it_is_now(app, with_photo):
+    headers, meal_id, media_id = with_photo
+    assert app.get("/api/feed/public").json[0]["media"][0]["description"] == "before"
+    assert 'alt="before"' in app.get("/")
+    app.patch_json(f"/api/media/{media_id}", {"description": "after"}, headers=headers)
+    assert app.get("/api/feed/public").json[0]["media"][0]["description"] == "after"
+    assert 'alt="after"' in app.get("/")
+
+
+def test_the_last_picture_of_a_meal_without_words_stays(app, with_photo):
+    headers, meal_id, media_id = with_photo
+    problem = app.delete(f"/api/media/{media_id}", headers=headers, status=409).json
+    assert problem["type"].endswith("/last_picture")
+    assert len(app.get(f"/api/meals/{meal_id}").json["media"]) == 1
+    app.patch_json(f"/api/meals/{meal_id}", {"food": "words"}, headers=headers)
+    app.delete(f"/api/media/{media_id}", headers=headers, status=204)
+    assert app.get(f"/api/meals/{meal_id}").json["media"] == []

@@ -159,9 +159,14 @@ def _prepare_sqlite(engine: Engine) -> None:
             lock.release()
 
     def do_commit(dbapi_connection: Any) -> None:
-        # A commit that fails leaves the transaction open, and the lock with it, for the rollback that follows.
-        commit(dbapi_connection)
-        release(dbapi_connection.dbapi_connection)
+        try:
+            commit(dbapi_connection)
+        except BaseException:
+            # SQLite leaves the transaction open, and SQLAlchemy takes it for ended: it would go back to the pool so.
+            rollback(dbapi_connection)
+            raise
+        finally:
+            release(dbapi_connection.dbapi_connection)
 
     def do_rollback(dbapi_connection: Any) -> None:
         try:

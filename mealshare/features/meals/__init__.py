@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pyramid.config import Configurator
-from sqlalchemy import update
+from sqlalchemy import exists, select, update
 
+from mealshare.core.errors import Conflict
 from mealshare.core.i18n import _
 from mealshare.core.work import Work
 from mealshare.features.accounts.resources import Users
 from mealshare.features.meals import drafts
-from mealshare.features.meals.html import add_card_action, own_action
+from mealshare.features.meals.html import add_card_action
 from mealshare.features.meals.models import Post
 from mealshare.features.meals.present import MealJson
 from mealshare.features.meals.resources import Meals, MealsOfPerson
 from mealshare.features.meals.rules import RULES
-from mealshare.features.media.events import MediaProcessed
+from mealshare.features.media.events import MediaDescribed, MediaProcessed, MediaRemoved
+from mealshare.features.media.models import Media
 
 MESSAGES = {
     "food_or_photo": _("Say what you ate, or add a photo."),
@@ -32,10 +34,18 @@ MESSAGES = {
 }
 
 
-def _picture_ready(work: Work, event: MediaProcessed) -> None:
-    """A picture of a meal changed its looks: cards of the old version must not be used any more."""
+def _pictures_changed(work: Work, event: MediaProcessed | MediaDescribed | MediaRemoved) -> None:
+    """A picture of a meal is not what it was: cards of the old version must not be used any more."""
     if event.post_id is not None:
         work.session.execute(update(Post).where(Post.id == event.post_id).values(version=Post.version + 1))
+
+
+def _keep_something(work: Work, event: MediaRemoved) -> None:
+    """The only picture of a meal without words must stay: the meal would be about nothing."""
+    left = exists().where(Media.post_id == Post.id)
+    empty = select(Post.id).where(Post.id == event.post_id, Post.food == "", ~left)
+    if work.session.execute(empty).first() is not None:
+        raise Conflict("last_picture")
 
 
 def includeme(config: Configurator) -> None:
@@ -45,7 +55,10 @@ def includeme(config: Configurator) -> None:
     config.registry["card_actions"] = []
     config.add_directive("add_card_action", add_card_action, action_wrap=False)
     config.registry["meal_json"] = MealJson(config.registry)
-    config.subscribe(MediaProcessed, _picture_ready)
+    config.add_problems({"last_picture": (409, _("This is all that the meal consists of. Delete the meal instead."))})
+    for event in (MediaProcessed, MediaDescribed, MediaRemoved):
+        config.subscribe(event, _pictures_changed)
+    config.subscribe(MediaRemoved, _keep_something)
     config.add_sign_in_hook(drafts.publish)
 
     config.add_route("meal.new", "/new")
@@ -57,6 +70,5 @@ def includeme(config: Configurator) -> None:
     config.add_api_route("api.meal", "/api/meals/{id}", factory=Meals, traverse="/{id}")
     config.add_api_route("api.user.meals", "/api/users/{username}/meals", factory=Users, traverse="/{username}")
     config.add_api_route("api.tags", "/api/tags")
-    config.add_card_action(own_action)
     config.scan(".web")
     config.scan(".api")

@@ -19,7 +19,7 @@ from mealshare.features.meals.factory import meal_service
 from mealshare.features.meals.form import in_order, kept_media, new_form
 from mealshare.features.meals.pictures import finish, store_uploads
 from mealshare.features.meals.schemas import MealInput
-from mealshare.features.media.queries import find_basket
+from mealshare.features.media.queries import find_basket, media_in_basket
 from mealshare.features.media.service import media_service
 from mealshare.features.media.urls import media_out
 from mealshare.web.forms import Form
@@ -32,13 +32,14 @@ def keep(request: Request, form: Form[MealInput], data: dict[str, Any]) -> HTTPS
     """Keep the visitor's meal and send them to the registration; None when the form must be shown again."""
     jar = request.registry["cookies"]
     with request.registry["open_work"]() as work:
-        service = media_service(work, request.registry)
-        basket, token = service.open_basket(jar.get(request, COOKIE))
-        known = service.basket_media(basket.id)
-        kept = kept_media(form, known)
-        stored = store_uploads(request, form, service, basket_id=basket.id)
-        finish(form, data, in_order(kept, stored), [*known, *stored])
-        meal = form.validate(data)
+        basket, token = media_service(work, request.registry).open_basket(jar.get(request, COOKIE))
+        basket_id = basket.id
+    known = media_in_basket(request.conn, basket_id)
+    stored = store_uploads(request, form, basket_id=basket_id)
+    finish(form, data, in_order(kept_media(form, known), stored), [*known, *stored])
+    meal = form.validate(data)
+    with request.registry["open_work"]() as work:
+        basket, token = media_service(work, request.registry).open_basket(token)
         basket.form = orjson.dumps(
             {"data": data, "values": {k: v for k, v in form.values.items() if k != "_media"}}
         ).decode()

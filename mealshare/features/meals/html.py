@@ -93,12 +93,12 @@ def render_cards(request: Request, cards: Sequence[Card]) -> list[Markup]:
 
 
 def card_actions(ui: Ui, card: Card) -> str:
-    """What the reader can do with the meal."""
-    return "".join([action(ui, card) for action in ui.registry["card_actions"]])
+    """What the reader can do with the meal; the eater's own links stand at the end of the row."""
+    return "".join([*(action(ui, card) for action in ui.registry["card_actions"]), own_action(ui, card)])
 
 
 def own_action(ui: Ui, card: Card) -> str:
-    """The link to edit one's own meal."""
+    """The links to edit and to delete one's own meal."""
     identity = ui.identity
     if identity is None or identity.account_id != card.account_id:
         return ""

@@ -1,5 +1,5 @@
-"""Pictures that come with a form: stored at once, in a transaction of their own, so that an error elsewhere in the form
-does not lose them."""
+"""Pictures that come with a form: stored at once, each in a transaction of its own, so that an error elsewhere in the
+form does not lose them, and no write waits while a file is looked at."""
 
 from __future__ import annotations
 
@@ -11,49 +11,47 @@ from pyramid.request import Request
 from mealshare.core.errors import DomainError, FieldError, InputInvalid
 from mealshare.features.meals.form import in_order, kept_media
 from mealshare.features.meals.schemas import MealInput
-from mealshare.features.media.service import MediaService, media_service
-from mealshare.features.media.uploads import read_photos
+from mealshare.features.media.queries import waiting_media
+from mealshare.features.media.service import media_service
+from mealshare.features.media.uploads import Upload, read_photos
 from mealshare.features.media.urls import media_out
 from mealshare.web.forms import Form
 
 
 def add_pictures(
-    request: Request, form: Form[MealInput], data: dict[str, Any], known: Sequence[Mapping[str, Any]] | None = None
+    request: Request, form: Form[MealInput], data: dict[str, Any], known: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Store what was uploaded for the signed-in person, and write the pictures into ``data`` and the form's tiles.
 
-    ``known`` are the pictures that the meal has; without it, those named by the form that wait for a meal.
+    ``known`` are the pictures that the meal has; beside them the form may name some that wait for a meal.
     """
     account_id = request.identity.account_id
-    with request.registry["open_work"]() as work:
-        service = media_service(work, request.registry)
-        waiting = service.unattached(account_id, form.values.get("media_id", []))
-        rows = [*(known or ()), *waiting]
-        kept = kept_media(form, rows)
-        stored = store_uploads(request, form, service, account_id=account_id)
-    finish(form, data, in_order(kept, stored), [*rows, *stored])
+    rows = [*known, *waiting_media(request.conn, account_id, form.values.get("media_id", []))]
+    stored = store_uploads(request, form, account_id=account_id)
+    finish(form, data, in_order(kept_media(form, rows), stored), [*rows, *stored])
 
 
-def store_uploads(
-    request: Request, form: Form[MealInput], service: MediaService, **owner: int
-) -> list[Mapping[str, Any]]:
+def store_uploads(request: Request, form: Form[MealInput], **owner: int) -> list[Mapping[str, Any]]:
     """Store the uploaded files; one that is refused becomes an error of the form, the others stay."""
-    stored: list[Mapping[str, Any]] = []
     try:
         uploads = read_photos(request)
     except InputInvalid as invalid:
         form.fail_with(invalid)
         return []
-    for upload in uploads:
-        try:
-            row = service.upload(upload.data, description=upload.description, **owner)
-        except InputInvalid as invalid:
-            form.fail(*(FieldError("media", error.code, error.params) for error in invalid.errors))
-        except DomainError as refused:
-            form.fail(FieldError("media", refused.code, refused.params))
-        else:
-            stored.append(row)
-    return stored
+    stored = [_store(request, form, upload, owner) for upload in uploads]
+    return [row for row in stored if row is not None]
+
+
+def _store(request: Request, form: Form[MealInput], upload: Upload, owner: dict[str, int]) -> Mapping[str, Any] | None:
+    try:
+        with request.registry["open_work"]() as work:
+            service = media_service(work, request.registry)
+            return service.upload(upload.data, description=upload.description, **owner)
+    except InputInvalid as invalid:
+        form.fail(*(FieldError("media", error.code, error.params) for error in invalid.errors))
+    except DomainError as refused:
+        form.fail(FieldError("media", refused.code, refused.params))
+    return None
 
 
 def finish(

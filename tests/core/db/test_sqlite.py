@@ -288,3 +288,16 @@ def test_without_the_recipe_the_same_work_fails(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         tally = connection.execute("SELECT n FROM tally").fetchone()[0]
     assert errors > 0 or tally < processes * threads * rounds
+
+
+def test_a_commit_that_fails_leaves_no_transaction_behind(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE parents (id INTEGER PRIMARY KEY)")
+        connection.exec_driver_sql("CREATE TABLE kids (p INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED)")
+    for _ in range(2):
+        with pytest.raises(DBAPIError, match="FOREIGN KEY"), engine.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO kids VALUES (7)")
+            kept = driver(connection)
+        assert not kept.in_transaction
+    write(engine)
+    assert notes(engine) == 1

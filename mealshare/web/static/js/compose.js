@@ -183,7 +183,7 @@ class PhotoPicker {
 
   append(file, words) {
     const image = element("img", { className: "tile__img", alt: "", src: URL.createObjectURL(file) });
-    const alt = element("input", { type: "text", className: "tile__alt", maxLength: 1500, value: words });
+    const alt = element("input", { type: "text", className: "tile__alt", dir: "auto", maxLength: 1500, value: words });
     alt.addEventListener("input", () => this.fillRows());
     const label = element("label", {}, element("span", { className: "tile__label", textContent: this.message("alt") }), alt);
     const node = element("li", { className: "tile" }, image, label);

@@ -17,6 +17,7 @@ closeMenus();
 makeFlashesDismissable();
 submitOnce();
 keepPlaceWhenPaging();
+goWhereNothingFits();
 
 // A form that came back with errors is read from its summary on.
 document.querySelector(".error-summary")?.focus();
@@ -90,5 +91,20 @@ function keepPlaceWhenPaging() {
     const link = last?.nextElementSibling?.querySelector("h2 a, h3 a");
     last = null;
     link?.focus({ preventScroll: true });
+  });
+}
+
+/**
+ * An answer without the part that was asked for (the session has ended, the meal is gone) would leave a hole in the page:
+ * the browser then does what it would have done without htmx, and shows the login page or the error as a page.
+ */
+function goWhereNothingFits() {
+  document.addEventListener("htmx:before:swap", (event) => {
+    const { ctx, tasks } = event.detail;
+    if (!ctx.select || tasks.some((task) => task.fragment?.childElementCount)) return;
+    event.preventDefault();
+    if (ctx.response.raw.redirected) window.location.assign(ctx.response.raw.url);
+    else if (event.target.matches("form")) event.target.submit();
+    else window.location.assign(event.target.href);
   });
 }

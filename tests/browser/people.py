@@ -1,0 +1,141 @@
+"""What people do in a browser again and again, and somebody who has done a lot."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import APIRequestContext, Browser, Locator, Page
+
+from tests.people import draw
+
+PASSWORD = "plum cobbler on a tuesday"
+_names = itertools.count(1)
+
+NOTE = "With a link https://example.org/recipes/1234567890/abcdefghijklmnopqrstuvwxyz and #tags.\n\nA second paragraph."
+#: Harder than life: each has broken a page somewhere.
+MEALS: dict[str, dict[str, Any]] = {
+    "words": {"food": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtenkantinenessen", "note": "a" * 300},
+    "arabic": {"food": "كبسة بالدجاج", "note": "أكلة لذيذة جدا، 3 أطباق #كبسة", "language": "ar"},
+    "chinese": {"food": "麻婆豆腐", "note": "有点辣，不过很下饭。#川菜", "language": "zh-Hans", "meal_type": "lunch"},
+    "full": {
+        "food": "Everything at once", "note": NOTE, "meal_type": "dinner", "source": "home", "visibility": "unlisted",
+        "tags": ["spicy", "summer_in_the_city", "très_bon", "麻辣", "noodles", "homemade", "leftovers", "quick"],
+        "place": {"name": "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch", "city": "Krungthep"},
+        "diets": ["vegan", "halal"], "allergens": {"contains": ["gluten", "soybeans"], "free_from": ["milk", "eggs"]},
+        "recipe_url": "https://recipes.a-very-long-host-name-indeed.example.org/x",
+    },
+    "one": {"food": "Portrait", "photos": [(600, 1200)]},
+    "four": {"food": "Four photos", "photos": [(900, 600), (600, 900), (900, 900), (1200, 300)]},
+    "veiled": {"food": "Haggis", "note": "Hidden words.", "spoiler_text": "Offal", "sensitive": True, "photos": [(800, 600)]},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stock:
+    """Somebody with a name as long as names get, the cookies of their session, and the paths of their meals by name."""
+
+    username: str
+    state: Any
+    meals: dict[str, str]
+
+
+def new_name() -> str:
+    """A username that nobody has yet."""
+    return f"eater{next(_names)}"
+
+
+def fill_registration(page: Page, name: str) -> None:
+    """Fill in the form of /register and send it."""
+    page.locator("[name=username]").fill(name)
+    page.locator("[name=email]").fill(f"{name}@example.org")
+    page.locator("[name=password]").fill(PASSWORD)
+    page.locator("main form button[type=submit]").click()
+    page.wait_for_url(re.compile(r"^(?!.*/register)"))
+
+
+def register(page: Page, name: str | None = None) -> str:
+    """Register; gives the username."""
+    name = name or new_name()
+    page.goto("/register")
+    fill_registration(page, name)
+    return name
+
+
+def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    """Log in with the form."""
+    page.goto("/login")
+    page.locator("[name=login]").fill(name)
+    page.locator("[name=password]").fill(password)
+    page.locator("main form button[type=submit]").click()
+
+
+def post_meal(page: Page, food: str) -> str:
+    """Post a meal of nothing but words from the front page; gives its address."""
+    page.goto("/")
+    page.get_by_label("What did you eat?").fill(food)
+    page.get_by_role("button", name="I ate this!").click()
+    page.wait_for_url(re.compile(r"/@\w+/\d+"))
+    return page.url
+
+
+def choose_photos(page: Page, *paths: str) -> None:
+    """Choose files with the button of the compose box."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add photos").click()
+    chooser.value.set_files(list(paths))
+
+
+def post_meals(page: Page, *foods: str) -> list[dict[str, Any]]:
+    """Post meals as the person signed in to ``page``, quicker than with the form."""
+    token = page.locator("[name=csrf_token]").first.get_attribute("value")
+    answers = [page.request.post("/api/meals", data={"food": food}, headers={"X-CSRF-Token": token or ""}) for food in foods]
+    assert [answer.status for answer in answers] == [201] * len(foods), answers[0].text()
+    return [answer.json() for answer in answers]
+
+
+def wait_for_photo(page: Page, selector: str = "article img") -> Locator:
+    """Reload until the worker has made the variants."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if page.locator(selector).count():
+            return page.locator(selector).first
+        time.sleep(0.3)
+        page.reload()
+    raise AssertionError("the photo never became ready")
+
+
+def stock_site(browser: Browser, url: str) -> Stock:
+    """Register somebody in a browser and post `MEALS`; returns when their photos are ready."""
+    context = browser.new_context(base_url=url, locale="en-GB")
+    page = context.new_page()
+    name = register(page, "wolfeschlegelsteinhausenberger")
+    token = page.locator("[name=csrf_token]").first.get_attribute("value") or ""
+    headers = {"X-CSRF-Token": token}
+    paths = {key: _post(context.request, headers, meal).removeprefix(url) for key, meal in MEALS.items()}
+    state = context.storage_state()
+    context.close()
+    return Stock(name, state, paths)
+
+
+def _post(request: APIRequestContext, headers: dict[str, str], meal: dict[str, Any]) -> str:
+    ids = [_upload(request, headers, size, number) for number, size in enumerate(meal.get("photos", ()), 1)]
+    body = {name: value for name, value in meal.items() if name != "photos"} | {"media": [{"id": id} for id in ids]}
+    answer = request.post("/api/meals", data=body, headers=headers)
+    assert answer.status == 201, answer.text()
+    return str(answer.json()["url"])
+
+
+def _upload(request: APIRequestContext, headers: dict[str, str], size: tuple[int, int], number: int) -> str:
+    file = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": draw("jpeg", size)}
+    answer = request.post("/api/media", multipart={"file": file, "description": f"Photo {number}"}, headers=headers)
+    assert answer.status == 202, answer.text()
+    id = str(answer.json()["id"])
+    deadline = time.monotonic() + 30
+    while request.get(f"/api/media/{id}").json()["state"] != "ready":
+        assert time.monotonic() < deadline, "a photo never became ready"
+        time.sleep(0.2)
+    return id
