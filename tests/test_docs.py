@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +144,14 @@ def test_every_setting_exists(name: str, registry_of_docs: Any) -> None:
 
 
 #: Events of the log look like settings; these are the ones that the pages name.
-LOG_EVENTS = {"mail.no_server", "server.listening", "server.draining", "server.drained", "media.swept", "accounts.swept"}
+LOG_EVENTS = {
+    "mail.no_server",
+    "server.listening",
+    "server.draining",
+    "server.drained",
+    "media.swept",
+    "accounts.swept",
+}
 
 
 def test_named_log_events_exist() -> None:
@@ -166,7 +174,7 @@ def test_every_command_exists(name: str) -> None:
     lines = [span for span in code_spans(page) if span.startswith("mealshare ")]
     lines += [line for block in blocks(page) if block.kind == "sh" for line in block.text.splitlines()]
     for line in lines:
-        found = re.search(r"(?:^|[/\s$(])mealshare ((?:-c \S+ )?)([a-z-]+)(?: ([a-z-]+))?", line)
+        found = re.search(r"(?:^|[/\s$(])mealshare (-c \S+ )?([a-z][a-z-]*)(?: ([a-z-]+))?", line)
         if found is None:
             continue
         group = command.commands.get(found[2])  # type: ignore[attr-defined]
@@ -348,6 +356,32 @@ def test_the_javascript_example_runs(chromium: str, documented_site: RunningSite
     assert [tag["name"] for tag in meal["tags"]] == ["noodles"]
     assert (photo["state"], photo["width"], photo["description"]) == ("ready", 40, "Nothing yet.")
     assert (refreshes, names) == (1, ["mei_lin", "mei_lin"])
+
+
+# ---- What a host is told
+
+
+def test_the_wheel_holds_what_a_site_needs(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "dist"
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for name in ("mealshare", "alembic"):
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    # Without isolation nothing is fetched: the setuptools of this environment is one that the package allows.
+    build = [sys.executable, "-W", "ignore", "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    ran = subprocess.run([*build, "-w", str(target), "."], cwd=source, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    [wheel] = target.glob("mealshare-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    needed = {
+        str(path.relative_to(source))
+        for path in (source / "mealshare").rglob("*")
+        if path.is_file() and path.suffix not in (".po", ".md")
+    }
+    needed |= {f"mealshare/{path.relative_to(source)}" for path in (source / "alembic").rglob("*.*") if path.is_file()}
+    assert needed - packed == set()
 
 
 def test_the_code_blocks_of_the_pages_name_their_language() -> None:

@@ -27,9 +27,12 @@ ARGUMENTS = [
 PHONE = {"width": 390, "height": 844}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Watch:
-    """What went wrong in the tabs of one test; whatever is left in a list at its end fails it."""
+    """What went wrong in the tabs of one test; whatever is left in a list at its end fails it.
+
+    Not frozen: Playwright leaves a mark on the owner of an event handler.
+    """
 
     #: Warnings and errors of the console (a breach of the content security policy is one), and uncaught exceptions.
     complaints: list[str]

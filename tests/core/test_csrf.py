@@ -250,7 +250,6 @@ FORMS_THAT_CANNOT_BE_READ = [
     (b"x", "multipart/form-data"),
     (b"x=1", f"{FORM}; charset=utf-16"),
     (b"x=1", f"{FORM}; charset=nonsense"),
-    (b"x=%ff", FORM),
 ]
 
 
@@ -260,9 +259,8 @@ def test_a_form_that_cannot_be_read_is_the_clients_error(
     router: Any, reached: list[str], body: bytes, kind: str, token: str
 ) -> None:
     answer = call(router, "POST", "/open", body, CONTENT_TYPE=kind, HTTP_AUTHORIZATION=token)
-    assert answer.status_int in (400, 403)
-    # Values are decoded one by one: bytes that are no text are seen by the view that wants them.
-    assert reached == [] or body == b"x=%ff"
+    assert answer.status_int == 400
+    assert reached == []
 
 
 def test_a_visitors_token_lasts_for_the_visit_and_is_not_renewed_by_each_page(router: Any) -> None:

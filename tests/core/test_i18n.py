@@ -332,6 +332,53 @@ def test_check_catches_a_message_in_a_template(tree: Path) -> None:
     assert any("mealshare/new.pt: i18n without" in problem for problem in messages.check(tree))
 
 
+def test_texts_in_expressions_are_found(tree: Path) -> None:
+    (tree / "mealshare" / "new.pt").write_text(
+        """<div i18n:domain="mealshare" title="${ui.t('Add &quot;one&quot;')}" data-x="${ui.t("It\\'s in")} ${ui.t(label)}">
+        ${ui.t('Save')} ${ui.t( 'Add ${n}', n=2)}</div>""",
+        encoding="utf-8",
+    )
+    found = {entry.msgid: [name for name, _line in entry.occurrences] for entry in messages.extract(tree)}
+    assert {'Add "one"', "It's in", "Add ${n}"} <= set(found)
+    assert found["Save"] == ["mealshare/new.pt", "mealshare/views.py"]
+    assert found["It's in"] == ["mealshare/new.pt"]
+
+
+@pytest.mark.parametrize("call", ["ui.t('Save' + word)", "ui.n('a day', 'days', 2)", "ui.t('Save' 'd')"])
+def test_check_catches_expressions_that_hide_a_text(tree: Path, call: str) -> None:
+    (tree / "mealshare" / "new.pt").write_text(f'<p i18n:domain="mealshare">${{{call}}}</p>', encoding="utf-8")
+    assert any("mealshare/new.pt: ui.t takes one plain literal" in problem for problem in messages.check(tree))
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("request.translate('Not wrapped')", "mealshare/new.py:1: a text that is translated must be written _(...)"),
+        ("ui.t(f'Not {x}')", "mealshare/new.py:1: a text that is translated must be written _(...)"),
+        ("ui.n('a day', 'days', 2)", "mealshare/new.py:1: a text that is translated must be written _(...)"),
+        ("_(text)", "mealshare/new.py:1: _() takes a plain literal"),
+        ("_(f'Not {x}')", "mealshare/new.py:1: _() takes a plain literal"),
+    ],
+)
+def test_check_catches_code_that_hides_a_text(tree: Path, code: str, problem: str) -> None:
+    (tree / "mealshare" / "new.py").write_text(f"x = {code}\n", encoding="utf-8")
+    assert any(problem in found for found in messages.check(tree))
+    (tree / "mealshare" / "new.py").write_text('x = ui.t(SAVE) + request.translate(words) + _("Save")\n', encoding="utf-8")
+    assert messages.check(tree) == []
+
+
+def test_check_catches_a_lost_marker_of_a_script(tree: Path) -> None:
+    (tree / "mealshare" / "views.py").write_text('a = _("Remove photo {number}")\n', encoding="utf-8")
+    messages.update(tree)
+    fill_in(tree)
+    lost = ["zh_CN: other placeholders than in the sources: 'Remove photo {number}' (mealshare/views.py)"]
+    assert messages.check(tree) == []
+    edit(tree, "zh_CN", lambda entry: setattr(entry, "msgstr", "移除照片"), "Remove photo {number}")
+    assert messages.check(tree) == lost
+    edit(tree, "zh_CN", lambda entry: setattr(entry, "msgstr", "移除照片 ${number}"), "Remove photo {number}")
+    assert messages.check(tree) == lost
+
+
 def test_check_catches_bad_translations(tree: Path) -> None:
     edit(tree, "zh_CN", lambda entry: entry.flags.append("fuzzy"))
     assert messages.check(tree) == ["zh_CN: fuzzy: 'Save' (mealshare/views.py)"]

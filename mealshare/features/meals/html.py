@@ -28,6 +28,7 @@ VISIBILITY_ICONS = {
 
 SENSITIVE = _("photos that not everybody wants to see")
 TITLE = _("${who}: ${food}")
+PLACE = _("${name}, ${city}")
 EDIT = _("Edit")
 DELETE = _("Delete")
 
@@ -57,12 +58,18 @@ def card_values(card: Card, ui: Ui) -> dict[str, Any]:
         "visibility": visibility,
         "visibility_icon": VISIBILITY_ICONS[visibility],
         "source": Source(card.source) if card.source else None,
-        "where": ", ".join(part for part in (card.place_name, card.place_city) if part),
+        "where": _where(card, ui),
         "recipe_host": urlsplit(card.recipe_url).hostname or card.recipe_url if card.recipe_url else "",
         "contained": card.allergens_contained,
         "free_from": card.allergens_free_from,
         "diets": card.diets,
     }
+
+
+def _where(card: Card, ui: Ui) -> str:
+    if card.place_name and card.place_city:
+        return ui.t(PLACE, name=card.place_name, city=card.place_city)
+    return card.place_name or card.place_city or ""
 
 
 def meal_title(card: Card, ui: Ui) -> str:
