@@ -90,6 +90,9 @@ def _run_lingua(arguments: list[str]) -> object:
             lingua_extract.main(arguments, "extract", standalone_mode=False)
         except SystemExit as stop:
             code = stop.code
+        except (ValueError, SyntaxError) as error:
+            sys.stderr.write(f"{error}\n")
+            code = 1
     return code
 
 

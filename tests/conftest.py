@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from itertools import count
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +41,21 @@ def left_out(reason: str) -> None:
 def find_chromium() -> str | None:
     """Where Chromium is on this machine."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A name that can be sent between the processes that share the tests: halves of surrogate pairs cannot."""
+    if isinstance(val, str) and any("\ud800" <= char <= "\udfff" for char in val):
+        return ascii(val)
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """The same for what a test has logged."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -141,12 +156,7 @@ def work(registry: Any) -> Callable[[], Any]:
 @pytest.fixture
 def make_user(registry: Any) -> Callable[..., SimpleNamespace]:
     """``make_user(username, role=..., email=..., password=..., locale=..., time_zone=..., display_name=...)``."""
-    numbers = count(1)
-
-    def make(username: str | None = None, **known: Any) -> SimpleNamespace:
-        return add_user(registry, username or f"person{next(numbers)}", **known)
-
-    return make
+    return partial(add_user, registry)
 
 
 @pytest.fixture

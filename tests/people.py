@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,29 +10,29 @@ from PIL import Image
 from webtest import TestApp, TestResponse
 
 from mealshare.core.security.identity import Role
-from mealshare.core.security.passwords import hash_password
-from mealshare.features.accounts.service import AccountService, NewAccount
+from mealshare.features.accounts.service import AccountService
+from tests.factories import PASSWORD, NewAccountFactory
 
-#: Everybody's, unless a test says otherwise.
-PASSWORD = "sesame noodles at midnight"
-
-#: One hash takes as long as a whole test; the same password needs only one.
-hashed = cache(hash_password)
+__all__ = ["PASSWORD", "add_user", "bearer", "draw", "form_with", "sign_in"]
 
 
 def add_user(
-    registry: Any, username: str, *, email: str | None = None, password: str = PASSWORD, role: Role | str = Role.USER,
-    locale: str | None = None, time_zone: str = "UTC", display_name: str | None = None,
+    registry: Any, username: str | None = None, *, password: str = PASSWORD, role: Role | str = Role.USER,
+    display_name: str | None = None, **known: Any,
 ) -> SimpleNamespace:  # fmt: skip
-    """Make an account by the service, and commit; gives account_id, username, email and password."""
-    address = email or f"{username}@example.org"
-    new = NewAccount(username, address, hashed(password), locale, time_zone, Role(role))
+    """Make an account by the service, and commit; gives account_id, username, email and password.
+
+    ``known`` are email, locale and time_zone; what is not said is made up.
+    """
+    if username is not None:
+        known["username"] = username
+    new = NewAccountFactory.build(password=password, role=Role(role), **known)
     with registry["open_work"]() as work:
         service = AccountService(work, registry["base_url"])
         account_id = service.create(new).account_id
         if display_name is not None:
             service.change_profile(account_id, {"display_name": display_name})
-    return SimpleNamespace(account_id=account_id, username=username, email=address, password=password)
+    return SimpleNamespace(account_id=account_id, username=new.username, email=new.email, password=password)
 
 
 def sign_in(app: TestApp, user: Any) -> None:

@@ -177,7 +177,7 @@ def test_every_command_exists(name: str) -> None:
         found = re.search(r"(?:^|[/\s$(])mealshare (-c \S+ )?([a-z][a-z-]*)(?: ([a-z-]+))?", line)
         if found is None:
             continue
-        group = command.commands.get(found[2])  # type: ignore[attr-defined]
+        group = command.commands.get(found[2])
         assert group is not None, f"{name}: {line}"
         if isinstance(group, click.Group) and found[3]:
             assert found[3] in group.commands, f"{name}: {line}"

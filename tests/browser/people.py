@@ -97,11 +97,11 @@ def post_meals(page: Page, *foods: str) -> list[dict[str, Any]]:
     return [answer.json() for answer in answers]
 
 
-def wait_for_photo(page: Page, selector: str = "article img") -> Locator:
-    """Reload until the worker has made the variants."""
+def wait_for_photo(page: Page, selector: str = "article img", count: int = 1) -> Locator:
+    """Reload until the worker has made the variants of ``count`` photos; gives the first."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        if page.locator(selector).count():
+        if page.locator(selector).count() >= count:
             return page.locator(selector).first
         time.sleep(0.3)
         page.reload()

@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-import time
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.people import (
+    choose_photos,
+    fill_registration,
+    new_name,
+    post_meal,
+    register,
+    wait_for_photo,
+)
+
 pytestmark = pytest.mark.browser
-_names = itertools.count(1)
-PASSWORD = "plum cobbler on a tuesday"
-
-
-def register(page, name=None):
-    name = name or f"eater{next(_names)}"
-    page.goto("/register")
-    fill_registration(page, name)
-    return name
-
-
-def fill_registration(page, name):
-    page.locator("[name=username]").fill(name)
-    page.locator("[name=email]").fill(f"{name}@example.org")
-    page.locator("[name=password]").fill(PASSWORD)
-    page.locator("main form button[type=submit]").click()
-    page.wait_for_url(re.compile(r"^(?!.*/register)"))
-
-
-def save(tmp_path, data, name="photo.jpg"):
-    path = Path(tmp_path) / name
-    path.write_bytes(data)
-    return str(path)
-
-
-def wait_for_photo(page, selector="article img"):
-    """Reload until the worker has made the variants."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if page.locator(selector).count():
-            return page.locator(selector).first
-        time.sleep(0.3)
-        page.reload()
-    raise AssertionError("the photo never became ready")
 
 
 def test_look(open_page):
@@ -55,13 +27,11 @@ def test_look(open_page):
     expect(page.get_by_role("button", name="I ate this!")).to_be_visible()
 
 
-def test_post_with_a_photo_before_signing_up(open_page, tmp_path, picture):
+def test_post_with_a_photo_before_signing_up(open_page, photo_file):
     page = open_page()
     page.goto("/")
     page.get_by_label("What did you eat?").fill("Shy soup")
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Add photos").click()
-    chooser.value.set_files([save(tmp_path, picture(), "one.jpg"), save(tmp_path, picture("png"), "two.png")])
+    choose_photos(page, photo_file("one.jpg"), photo_file("two.png", "png"))
     descriptions = page.get_by_label("Describe this photo")
     expect(descriptions).to_have_count(2)
     descriptions.nth(0).fill("The first one")
@@ -71,11 +41,11 @@ def test_post_with_a_photo_before_signing_up(open_page, tmp_path, picture):
     page.get_by_role("button", name="I ate this!").click()
     page.wait_for_url("**/register")
     expect(page.get_by_text("Your meal is kept")).to_be_visible()
-    name = f"eater{next(_names)}"
+    name = new_name()
     fill_registration(page, name)
     page.wait_for_url(re.compile(rf"/@{name}/\d+"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Shy soup")
-    wait_for_photo(page)
+    wait_for_photo(page, count=2)
     assert [image.get_attribute("alt") for image in page.locator("article figure img").all()] == [
         "The second one",
         "The first one",
@@ -135,12 +105,12 @@ def test_in_chinese(open_page):
     assert page.locator("html").get_attribute("lang") == "zh-Hans"
 
 
-def test_without_javascript(open_page, tmp_path, picture):
+def test_without_javascript(open_page, photo_file):
     page = open_page(java_script_enabled=False)
     name = register(page)
     page.goto("/")
     page.get_by_label("What did you eat?").fill("Bread")
-    page.locator("[name=photo]").first.set_input_files(save(tmp_path, picture()))
+    page.locator("[name=photo]").first.set_input_files(photo_file())
     page.locator("[name=photo_alt]").first.fill("A loaf")
     page.get_by_text("More about this meal").click()
     page.get_by_label("Note").fill("Still warm #bread")
@@ -157,31 +127,66 @@ def test_without_javascript(open_page, tmp_path, picture):
     expect(page.get_by_role("link", name="Log in")).to_be_visible()
 
 
-def test_older_meals_load_in_place(open_page, server):
+def test_a_draft_that_was_left_waits_on_its_page(open_page, photo_file):
     page = open_page()
-    register(page)
-    token = page.locator("[name=csrf_token]").first.get_attribute("value")
-    for number in range(23):
-        answer = page.request.post("/api/meals", data={"food": f"meal {number}"}, headers={"X-CSRF-Token": token})
-        assert answer.status == 201, answer.text()
     page.goto("/")
-    expect(page.locator("article.card")).to_have_count(20)
-    page.get_by_role("link", name="Older meals").click()
-    page.wait_for_function("document.querySelectorAll('article.card').length > 20")
-    assert page.url.rstrip("/") == server.url.rstrip("/")
-
-
-def test_like_in_place(open_page):
-    page = open_page()
-    register(page)
-    page.goto("/")
-    page.get_by_label("What did you eat?").fill("Plums")
+    page.get_by_label("What did you eat?").fill("Half a thought")
+    choose_photos(page, photo_file())
+    page.get_by_label("Describe this photo").fill("Half a plate")
     page.get_by_role("button", name="I ate this!").click()
-    page.goto("/")
-    card = page.locator("article.card").first
-    card.get_by_role("button", name="Yum!").click()
-    expect(card.get_by_role("button", name="Yum!")).to_have_attribute("aria-pressed", "true")
-    page.reload()
-    expect(page.locator("article.card").first.get_by_role("button", name="Yum!")).to_have_attribute(
-        "aria-pressed", "true"
-    )
+    page.wait_for_url("**/register")
+    page.goto("/new")
+    expect(page.get_by_label("What did you eat?")).to_have_value("Half a thought")
+    expect(page.get_by_label("Describe this photo")).to_have_value("Half a plate")
+    # Nobody else sees it.
+    stranger = open_page()
+    stranger.goto("/new")
+    expect(stranger.get_by_label("What did you eat?")).to_have_value("")
+
+
+def test_what_one_may_not_see_stays_behind_the_warning(open_page, stock):
+    page = open_page()
+    page.goto(stock.meals["veiled"])
+    photo = page.locator("article figure img")
+    expect(page.locator("summary").first).to_contain_text("Content warning: Offal")
+    expect(photo).to_be_hidden()
+    page.locator("summary").first.click()
+    expect(photo).to_be_visible()
+    page.goto(f"/@{stock.username}")
+    card = page.locator("article.card").filter(has_text="Haggis")
+    expect(card.get_by_text("Hidden words.")).to_be_hidden()
+    card.locator("summary").click()
+    expect(card.get_by_text("Hidden words.")).to_be_visible()
+
+
+def test_words_run_in_their_own_direction(open_page, stock):
+    page = open_page()
+    page.goto(stock.meals["arabic"])
+    direction = "element => getComputedStyle(element).direction"
+    assert page.locator("h1").evaluate(direction) == "rtl"
+    assert page.locator(".meal__note").evaluate(direction) == "rtl"
+    assert page.locator("body").evaluate(direction) == "ltr"
+    page.goto("/new")
+    field = page.get_by_label("What did you eat?")
+    field.fill("حمص")
+    assert field.evaluate(direction) == "rtl"
+
+
+def test_edit_in_two_windows(open_page):
+    page = open_page()
+    register(page)
+    address = post_meal(page, "Toast")
+    page.goto(f"{address}/edit")
+    other = page.context.new_page()
+    other.goto(f"{address}/edit")
+    other.get_by_label("What did you eat?").fill("Toast with jam")
+    other.get_by_role("button", name="Save").click()
+    other.wait_for_url(address)
+    page.get_by_label("What did you eat?").fill("Toast with honey")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_label("What did you eat?")).to_have_value("Toast with honey")
+    # Having seen the warning, one may insist.
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url(address)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Toast with honey")

@@ -11,6 +11,8 @@ from sqlalchemy import func, select
 
 from mealshare.core.db import Base
 from mealshare.features.accounts.models import Account
+from mealshare.features.meals.factory import make_meal_service
+from tests.factories import MealInputFactory
 
 
 @pytest.mark.parametrize("turn", [1, 2])
@@ -37,6 +39,22 @@ def test_people_sign_in_by_form_and_by_token(app: Any, make_user: Any, login: An
     login(app, ada)
     assert "Ada L." in app.get("/").text
     assert token(app, ada)["Authorization"].startswith("Bearer ")
+
+
+def test_people_of_whom_nothing_is_said_differ(make_user: Any) -> None:
+    one, other = make_user(), make_user()
+    assert one.username != other.username
+    assert one.account_id != other.account_id
+
+
+def test_a_meal_of_which_nothing_is_said_can_be_posted(registry: Any, make_user: Any, work: Any) -> None:
+    meals = [MealInputFactory(), MealInputFactory(visibility="unlisted", note="#soup")]
+    ada = make_user()
+    with work() as unit:
+        service = make_meal_service(unit, registry)
+        posted = [service.post(ada.account_id, meal) for meal in meals]
+    assert posted[0].food != posted[1].food
+    assert posted[1].tag_names == ["soup"]
 
 
 def test_what_a_unit_of_work_writes_is_committed(registry: Any, work: Any) -> None:

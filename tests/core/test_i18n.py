@@ -334,7 +334,7 @@ def test_check_catches_a_message_in_a_template(tree: Path) -> None:
 
 def test_texts_in_expressions_are_found(tree: Path) -> None:
     (tree / "mealshare" / "new.pt").write_text(
-        """<div i18n:domain="mealshare" title="${ui.t('Add &quot;one&quot;')}" data-x="${ui.t("It\\'s in")} ${ui.t(label)}">
+        """<div i18n:domain="mealshare" title="${ui.t('Add &quot;one&quot;')}">${ui.t("It's in")} ${ui.t(label)}
         ${ui.t('Save')} ${ui.t( 'Add ${n}', n=2)}</div>""",
         encoding="utf-8",
     )
@@ -363,7 +363,9 @@ def test_check_catches_expressions_that_hide_a_text(tree: Path, call: str) -> No
 def test_check_catches_code_that_hides_a_text(tree: Path, code: str, problem: str) -> None:
     (tree / "mealshare" / "new.py").write_text(f"x = {code}\n", encoding="utf-8")
     assert any(problem in found for found in messages.check(tree))
-    (tree / "mealshare" / "new.py").write_text('x = ui.t(SAVE) + request.translate(words) + _("Save")\n', encoding="utf-8")
+    (tree / "mealshare" / "new.py").write_text(
+        'x = ui.t(SAVE) + request.translate(words) + _("Save")\n', encoding="utf-8"
+    )
     assert messages.check(tree) == []
 
 

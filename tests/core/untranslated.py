@@ -17,7 +17,9 @@ VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "l
 #: What is in them is no text.
 SILENT = frozenset({"script", "style"})
 #: The functions that give words in the reader's language, or none at all; what they are given is not shown as it is.
-HARMLESS_CALLS = frozenset({"ui.t", "ui.n", "n_", "ui.error", "ui.icon", "ui.static", "ui.slot", "form.value", "form.has"})
+HARMLESS_CALLS = frozenset(
+    {"ui.t", "ui.n", "n_", "ui.error", "ui.icon", "ui.static", "ui.slot", "form.value", "form.has"}
+)
 
 _LETTERS = re.compile(r"[^\W\d_]")
 #: In an expression a literal is taken for words when it begins like a sentence or has several of them.

@@ -58,4 +58,7 @@ def call(router: Any, method: str, path: str, body: bytes = b"", **environ: str)
     request = PlainRequest.blank("/", method=method, body=body)
     bare, _, query = path.partition("?")
     request.environ |= {"PATH_INFO": bare, "QUERY_STRING": query, **environ}
-    return request.get_response(router)
+    answer = request.get_response(router)
+    # Read and closed here: static files come as open files.
+    assert isinstance(answer.body, bytes)
+    return answer

@@ -78,11 +78,15 @@ def test_every_code_that_is_used_is_registered(registry: Any) -> None:
 
 
 def test_a_problem_that_is_a_status_of_ours_is_a_problem_type(registry: Any) -> None:
-    assert {kind.code for kind in domain_errors() if kind.__module__.startswith("mealshare.")} <= set(registry["problems"])
+    assert {kind.code for kind in domain_errors() if kind.__module__.startswith("mealshare.")} <= set(
+        registry["problems"]
+    )
 
 
 def test_the_guard_itself() -> None:
-    source = 'raise coded("a")\nFieldError("name", "b")\nInputInvalid.of("name", "c", max=1)\nImageRefused("d")\ncoded(e)\n'
+    source = (
+        'raise coded("a")\nFieldError("name", "b")\nInputInvalid.of("name", "c", max=1)\nImageRefused("d")\ncoded(e)\n'
+    )
     assert sorted(codes_in(source, CARRIERS)) == ["a", "b", "c", f"{PREFIX}d"]
     no_message = TranslationString("There is no such text at all", domain="mealshare")
     known = TranslationString("This is required.", domain="mealshare")

@@ -21,6 +21,7 @@ from sqlalchemy import (
     column,
     exists,
     literal_column,
+    or_,
     select,
     table,
 )
@@ -238,7 +239,19 @@ _ONE = {
     for personal in (False, True)
 }
 _EATEN_ON = OF_ACCOUNT
-_TAG = select(Tag.id, Tag.name, Tag.display, Tag.meals_count).where(Tag.name == bindparam("name"))
+#: A tag that the viewer may know of: it has public meals, or others that the viewer may see.  One that only hidden
+#: meals have does not exist, or it would tell of them.
+_TAG = select(Tag.id, Tag.name, Tag.display, Tag.meals_count).where(
+    Tag.name == bindparam("name"),
+    or_(
+        Tag.meals_count > literal_column("0"),
+        exists()
+        .where(
+            PostTag.tag_id == Tag.id, Post.id == PostTag.post_id, Account.id == Post.account_id, visible(Post, Account)
+        )
+        .correlate(Tag),
+    ),
+)
 
 
 def card_by_id(connection: Connection, meal_id: int, viewer: int = ANONYMOUS) -> Card | None:
@@ -262,13 +275,13 @@ class TagRow:
     meals_count: int
 
 
-def tag_by_name(connection: Connection, name: str) -> TagRow | None:
-    """The tag, however its name is written, or None."""
+def tag_by_name(connection: Connection, name: str, viewer: int = ANONYMOUS) -> TagRow | None:
+    """The tag, however its name is written, or None if no meal that the viewer may see has it."""
     try:
         key = normalise_tag(name).key
     except ValueError:
         return None
-    row = fetch_one(connection, _TAG, {"name": key})
+    row = fetch_one(connection, _TAG, {"name": key, "viewer": viewer})
     return None if row is None else TagRow(*tuple(row))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mealshare.core.clock import now
+from mealshare.core.errors import NotFound
 from mealshare.core.ids import new_id
 from mealshare.core.work import Work
 from mealshare.features.meals.events import MealDeleted
@@ -22,8 +23,10 @@ class LikeService:
     work: Work
 
     def like(self, account_id: int, post_id: int) -> None:
-        """The account likes the post; no harm if it did already."""
+        """The account likes the post; no harm if it did already.  Raises NotFound if the post has just been deleted."""
         session = self.work.session
+        if not self._lock(post_id):
+            raise NotFound
         dialect = postgresql if session.connection().dialect.name == "postgresql" else sqlite
         row = {"id": new_id(), "post_id": post_id, "account_id": account_id, "created_at": now()}
         insert = dialect.insert(Like).values(row).on_conflict_do_nothing(index_elements=["post_id", "account_id"])
@@ -32,8 +35,17 @@ class LikeService:
 
     def unlike(self, account_id: int, post_id: int) -> None:
         """The account does not like the post any more; no harm if it never did."""
+        self._lock(post_id)
         gone = delete(Like).where(Like.post_id == post_id, Like.account_id == account_id).returning(Like.id)
         self._count(post_id, -len(self.work.session.scalars(gone).all()))
+
+    def _lock(self, post_id: int) -> bool:
+        """Whether the post is still there; it stays so until the end of the transaction.
+
+        The request found it before its transaction began: a like added after a deletion would outlive the post.
+        """
+        living = select(Post.id).where(Post.id == post_id, Post.deleted_at.is_(None)).with_for_update(key_share=True)
+        return self.work.session.scalar(living) is not None
 
     def _count(self, post_id: int, change: int) -> None:
         if change:

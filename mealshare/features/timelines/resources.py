@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pyramid.request import Request
 
 from mealshare.features.meals.queries import TagRow, tag_by_name
+from mealshare.features.meals.resources import viewer_of
 
 
 @dataclass(frozen=True)
 class TagContext:
-    """A tag that somebody has used."""
+    """A tag of meals that the viewer may see."""
 
     tag: TagRow
 
@@ -23,8 +24,8 @@ class Tags:
         self.request = request
 
     def __getitem__(self, name: str) -> TagContext:
-        """The tag, or KeyError (404) for one that no meal has ever had."""
-        tag = tag_by_name(self.request.conn, name)
+        """The tag, or KeyError (404) where no meal that the viewer may see has it."""
+        tag = tag_by_name(self.request.conn, name, viewer_of(self.request))
         if tag is None:
             raise KeyError(name)
         return TagContext(tag)
