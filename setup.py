@@ -33,7 +33,7 @@ REQUIRES = [
     "linkify-it-py>=2,<3",  # finds links in words
     "Babel>=2.16,<3",  # dates, times, plurals
     "tzdata",  # time zones where the system has none
-    "click>=8.1,<9",  # the command line
+    "click>=8.2,<9",  # the command line
 ]
 
 DEV = [
@@ -74,8 +74,14 @@ setup(
     packages=[*find_packages(include=["mealshare", "mealshare.*"]), "mealshare.alembic", "mealshare.alembic.versions"],
     package_dir={"mealshare.alembic": "alembic"},
     package_data={
-        "": ["*.pt", "*.mo", "*.po", "*.txt", "*.gz", "*.mako", "*.md"],
-        "mealshare": ["web/static/**/*", "web/static/*", "cli/demo/*", "cli/demo/pictures/*"],
+        "": ["templates/*.pt", "*.txt", "*.gz", "*.mako"],
+        "mealshare": [
+            "locale/*/LC_MESSAGES/*",
+            "web/static/**/*",
+            "web/static/*",
+            "cli/demo/*",
+            "cli/demo/pictures/*",
+        ],
     },
     install_requires=REQUIRES,
     extras_require=EXTRAS,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
+
+# Pyramid imports pkg_resources, which announces at each start that it will go; setup.py keeps a version that has it.
+warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
 
 from pyramid.config import Configurator
 from pyramid.router import Router

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -111,6 +112,9 @@ def field_error(error: Mapping[str, Any]) -> FieldError:
     if error["type"] == "coded":
         return FieldError(path, context["code"], context["params"])
     params = {name: context[key] for name, keys in _LIMITS for key in keys if key in context}
+    if "choices" in params:
+        # Pydantic gives a phrase in English: "'a', 'b' or 'c'".
+        params["choices"] = ", ".join(re.findall("'([^']*)'", str(params["choices"])))
     kind = error["type"]
     if kind in ("too_short", "too_long") and context.get("field_type") == "Value":
         # What pydantic calls the length of text that a validator of ours has cleaned before.

@@ -91,7 +91,7 @@ def methods_of(request: Request) -> frozenset[str]:
         for item in request.registry.introspector.get_category("views") or ():
             view = item["introspectable"]
             given = view["request_methods"]
-            methods = {given} if isinstance(given, str) else set(given or ())
+            methods: set[str] = {given} if isinstance(given, str) else set(given or ())
             by_route.setdefault(view["route_name"] or "", set()).update(methods)
     found = by_route.get(request.matched_route.name, set())
     return frozenset(found | {"HEAD"} if "GET" in found else found)

@@ -161,9 +161,7 @@ def test_the_origin_must_be_our_own_even_with_the_token(
 @pytest.mark.parametrize(
     ("site", "status"), [("same-origin", 200), ("none", 200), ("cross-site", 403), ("same-site", 403), ("odd", 403)]
 )
-def test_the_browsers_own_word_counts_too(
-    router: Any, reached: list[str], path: str, site: str, status: int
-) -> None:
+def test_the_browsers_own_word_counts_too(router: Any, reached: list[str], path: str, site: str, status: int) -> None:
     token, cookie = token_of(router, ANN)
     answer = call(router, "POST", path, HTTP_COOKIE=cookie, HTTP_X_CSRF_TOKEN=token, HTTP_SEC_FETCH_SITE=site)
     assert answer.status_int == status
@@ -180,18 +178,14 @@ def test_a_bearer_token_needs_no_other(router: Any, reached: list[str], path: st
 
 @pytest.mark.parametrize("path", ["/closed", "/api/closed"])
 @pytest.mark.parametrize("header", ["", "Basic YTpi", "Bearer", "bearer", "Bearerx", "Token x", f"Basic {ANN}"])
-def test_any_other_authorization_is_no_exemption(
-    router: Any, reached: list[str], path: str, header: str
-) -> None:
+def test_any_other_authorization_is_no_exemption(router: Any, reached: list[str], path: str, header: str) -> None:
     answer = call(router, "POST", path, HTTP_COOKIE=f"session={ANN}", HTTP_AUTHORIZATION=header)
     assert answer.status_int == 403
     assert reached == []
 
 
 @pytest.mark.parametrize("path", ["/closed", "/api/closed"])
-def test_a_bad_bearer_token_is_refused_and_the_cookie_does_not_help(
-    router: Any, reached: list[str], path: str
-) -> None:
+def test_a_bad_bearer_token_is_refused_and_the_cookie_does_not_help(router: Any, reached: list[str], path: str) -> None:
     answer = call(router, "POST", path, HTTP_COOKIE=f"session={ANN}", HTTP_AUTHORIZATION="Bearer bad")
     assert answer.status_int == 401
     assert "Bearer" in answer.headers["WWW-Authenticate"]

@@ -110,7 +110,15 @@ def test_a_message_that_was_tampered_with_is_dropped(router: Any) -> None:
     cookie = flashed(router, ("success", "Saved."))
     payload, _, signature = cookie.removeprefix("flash=").rpartition(".")
     other = Signer(router.registry["secret"], "csrf").wrap(payload)
-    for value in (f"x{payload}.{signature}", f"{payload}.{signature[:-2]}xx", payload, f"{payload}.", ".", other, "a.b.c"):
+    for value in (
+        f"x{payload}.{signature}",
+        f"{payload}.{signature[:-2]}xx",
+        payload,
+        f"{payload}.",
+        ".",
+        other,
+        "a.b.c",
+    ):
         shown = call(router, "GET", "/show", HTTP_COOKIE=f"flash={value}")
         assert (shown.status_int, shown.text) == (200, "")
         # And it is not sent again and again.

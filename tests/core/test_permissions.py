@@ -151,7 +151,10 @@ def test_a_visitor_is_sent_to_sign_in_and_others_are_told_why(tmp_path: Path) ->
 
     router = small_router(f"sqlite:///{tmp_path}/x.sqlite", tmp_path, wire)
     visitor = call(router, "GET", "/closed?a=1&b=2")
-    assert (visitor.status_int, visitor.headers["Location"]) == (303, "http://localhost/login?next=%2Fclosed%3Fa%3D1%26b%3D2")
+    assert (visitor.status_int, visitor.headers["Location"]) == (
+        303,
+        "http://localhost/login?next=%2Fclosed%3Fa%3D1%26b%3D2",
+    )
     person = call(router, "GET", "/closed", HTTP_COOKIE=f"session={ANN}")
     assert person.status_int == 403
     assert "Your role does not allow this." in person.text

@@ -137,7 +137,9 @@ def test_what_core_statements_write_is_committed(
     register = zope.sqlalchemy.register
     monkeypatch.setattr(
         "mealshare.core.db.session.zope.sqlalchemy.register",
-        lambda session, **options: register(session, **(options | ({} if state == "changed" else {"initial_state": state}))),
+        lambda session, **options: register(
+            session, **(options | ({} if state == "changed" else {"initial_state": state}))
+        ),
     )
     make(answer(200)).post("/", status=200)
     assert tally(outside) == (1 if state == "changed" else 0)

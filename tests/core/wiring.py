@@ -8,7 +8,8 @@ from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.request import Request
-from webob import Request as PlainRequest, Response as PlainResponse
+from webob import Request as PlainRequest
+from webob import Response as PlainResponse
 
 from mealshare import CORE
 from mealshare.core.security.identity import AuthMethod, Identity, Role

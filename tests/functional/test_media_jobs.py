@@ -15,8 +15,8 @@ from mealshare.core.storage import StorageFull
 from mealshare.features.media import jobs
 from mealshare.features.media.avatars import AvatarService
 from mealshare.features.media.events import MediaProcessed
+from mealshare.features.media.factory import media_service
 from mealshare.features.media.models import Media, UploadBasket
-from mealshare.features.media.service import media_service
 from mealshare.features.media.sweep import Swept, sweep
 from tests.features.media.helpers import pictures, stored, undecodable, upload
 

@@ -221,7 +221,7 @@ def differences(outcome: Outcome, database_url: str) -> list[str]:
     with engine.connect() as connection:
         found = [
             *_compare("meals", outcome.meals, _meals(connection)),
-            *_compare("deleted meals", {id: 1 for id in outcome.deleted}, _pairs(connection, DELETED)),
+            *_compare("deleted meals", dict.fromkeys(outcome.deleted, 1), _pairs(connection, DELETED)),
             *_compare("likes", {like: 1 for like in outcome.likes if like[1] in outcome.meals}, _likes(connection)),
             *_compare("likes_count", _wanted_like_counts(outcome), _pairs(connection, LIKE_COUNTS)),
             *_compare("meals_count", _wanted_meal_counts(outcome), _pairs(connection, MEAL_COUNTS)),

@@ -19,8 +19,8 @@ from mealshare.features.meals.factory import meal_service
 from mealshare.features.meals.form import in_order, kept_media, new_form
 from mealshare.features.meals.pictures import finish, store_uploads
 from mealshare.features.meals.schemas import MealInput
+from mealshare.features.media.factory import media_service
 from mealshare.features.media.queries import find_basket, media_in_basket
-from mealshare.features.media.service import media_service
 from mealshare.features.media.urls import media_out
 from mealshare.web.forms import Form
 

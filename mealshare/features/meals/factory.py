@@ -7,7 +7,7 @@ from pyramid.request import Request
 
 from mealshare.core.work import Work
 from mealshare.features.meals.service import MealService
-from mealshare.features.media.service import media_service
+from mealshare.features.media.factory import media_service
 
 
 def make_meal_service(work: Work, registry: Registry) -> MealService:

@@ -11,8 +11,8 @@ from pyramid.request import Request
 from mealshare.core.errors import DomainError, FieldError, InputInvalid
 from mealshare.features.meals.form import in_order, kept_media
 from mealshare.features.meals.schemas import MealInput
+from mealshare.features.media.factory import media_service
 from mealshare.features.media.queries import waiting_media
-from mealshare.features.media.service import media_service
 from mealshare.features.media.uploads import Upload, read_photos
 from mealshare.features.media.urls import media_out
 from mealshare.web.forms import Form

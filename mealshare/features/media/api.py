@@ -9,11 +9,12 @@ from pyramid.request import Request
 from mealshare.api import Reply, api_view, check_not_modified, etag_of, require_match
 from mealshare.core.settings import settings_of
 from mealshare.features.media.avatars import AvatarService, make_avatar
+from mealshare.features.media.factory import media_service
 from mealshare.features.media.queries import MediaRow
 from mealshare.features.media.resources import MediaItem
 from mealshare.features.media.rules import MediaPermission
 from mealshare.features.media.schemas import AvatarOut, AvatarUpload, MediaOut, MediaPatch, MediaUpload
-from mealshare.features.media.service import MediaService, media_service
+from mealshare.features.media.service import MediaService
 from mealshare.features.media.settings import MediaSettings
 from mealshare.features.media.uploads import count_uploads, read_file
 from mealshare.features.media.urls import avatar_url, media_out

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from pyramid.registry import Registry
 from sqlalchemy import func, or_, select
 
 from mealshare.core.errors import FieldError, InputInvalid, NotFound, StorageExhausted
 from mealshare.core.ids import new_id
 from mealshare.core.security.tokens import hash_token, new_token
-from mealshare.core.settings import settings_of
 from mealshare.core.storage import Storage, StorageFull
 from mealshare.core.work import Work
 from mealshare.features.media.checks import check_description, check_picture
@@ -199,8 +197,3 @@ class MediaService:
 def as_row(media: Media) -> MediaRow:
     """The picture in the shape that queries give."""
     return {column.key: getattr(media, column.key) for column in COLUMNS}
-
-
-def media_service(work: Work, registry: Registry) -> MediaService:
-    """The service for one unit of work."""
-    return MediaService(work, registry["storage"], settings_of(registry, MediaSettings))

@@ -16,7 +16,16 @@ from pyramid_retry import IRetryableError
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, select, text
 from sqlalchemy.exc import OperationalError, StatementError
 
-from mealshare.core.db import BitSet, DatabaseSettings, Id, UTCDateTime, fetch, fetch_one, make_engine, record_statements
+from mealshare.core.db import (
+    BitSet,
+    DatabaseSettings,
+    Id,
+    UTCDateTime,
+    fetch,
+    fetch_one,
+    make_engine,
+    record_statements,
+)
 from mealshare.core.db.engine import read_engine
 from mealshare.core.db.failures import failure_code
 from mealshare.core.db.migrate import SchemaError, alembic_config, check_revision, script_location, upgrade
@@ -151,7 +160,7 @@ def test_an_old_schema_stops_the_boot(tmp_path: Path) -> None:
     engine.dispose()
 
 
-REBUILD = '''
+REBUILD = """
 from alembic import op
 import sqlalchemy as sa
 
@@ -160,7 +169,7 @@ revision, down_revision = "rebuild", {head!r}
 def upgrade():
     with op.batch_alter_table("parents", recreate="always") as table:
         table.add_column(sa.Column("note", sa.String(10)))
-'''
+"""
 
 
 @pytest.mark.parametrize(("pragma", "children"), [("OFF", 2), ("ON", 0)])

@@ -16,7 +16,8 @@ from pyramid_retry import IRetryableError
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from mealshare.core.db import DatabaseSettings, engine as recipe, fetch, make_engine
+from mealshare.core.db import DatabaseSettings, fetch, make_engine
+from mealshare.core.db import engine as recipe
 from mealshare.core.db.engine import read_engine
 from mealshare.core.settings import Secret
 from tests.core.db.writers import count_up, run_processes

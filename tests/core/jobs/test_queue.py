@@ -89,9 +89,7 @@ def test_jobs_run_in_the_order_of_their_time_and_not_before_it(
     assert [payload["n"] for payload in cooked] == [1, 2, 3]
 
 
-def test_run_due_stops_at_the_number_that_it_is_given(
-    registry: Any, work: Work, cooked: list[dict[str, Any]]
-) -> None:
+def test_run_due_stops_at_the_number_that_it_is_given(registry: Any, work: Work, cooked: list[dict[str, Any]]) -> None:
     for n in range(5):
         enqueue(work, {"n": n})
     assert run_due(registry, most=3) == 3
@@ -324,9 +322,7 @@ def test_a_periodic_job_is_there_once_and_comes_again(
     assert cooked == [{}, {}]
 
 
-def test_a_periodic_job_is_never_buried(
-    registry: Any, work: Work, queue: JobQueue, clock: list[datetime]
-) -> None:
+def test_a_periodic_job_is_never_buried(registry: Any, work: Work, queue: JobQueue, clock: list[datetime]) -> None:
     queue.periodic[NAME], queue.handlers[NAME] = timedelta(hours=1), failing
     with work() as unit:
         queue.ensure_periodic(unit.session)

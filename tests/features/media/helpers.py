@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from mealshare.features.media.factory import media_service
 from mealshare.features.media.images import ImageRefused, make_variants, probe
 from mealshare.features.media.models import Media
-from mealshare.features.media.service import media_service
 from tests.features.media import corpus
 
 

@@ -16,9 +16,10 @@ from mealshare.core.jobs.models import Job
 from mealshare.core.storage import StorageFull
 from mealshare.core.text import clean_text
 from mealshare.features.media.events import MediaDescribed, MediaRemoved
+from mealshare.features.media.factory import media_service
 from mealshare.features.media.models import UploadBasket
 from mealshare.features.media.queries import find_basket
-from mealshare.features.media.service import MAX_IN_BASKET, media_service
+from mealshare.features.media.service import MAX_IN_BASKET
 from tests.features.media.helpers import pictures, stored, upload
 
 
