@@ -11,6 +11,7 @@ from pyramid.request import Request
 
 from mealshare.api.query import collect, list_fields
 from mealshare.core.errors import BadRequest, InputInvalid, TooLarge, UnsupportedType
+from mealshare.core.security.csrf import posted_form
 from mealshare.core.validation import coded, field_error, validate
 
 JSON = "application/json"
@@ -63,12 +64,7 @@ def read_form(request: Request, schema: type[M]) -> M:
     """A multipart body as a ``schema``; raises UnsupportedType (415), BadRequest (400) or InputInvalid (422)."""
     if _media_type(request.environ.get("CONTENT_TYPE", "")) != MULTIPART:
         raise UnsupportedType(expected=MULTIPART)
-    try:
-        pairs = list(request.POST.items())
-    except ValueError:
-        # No boundary, or parts that do not follow it.
-        raise BadRequest("bad_request") from None
-    return validate(schema, collect(pairs, list_fields(schema)))
+    return validate(schema, collect(posted_form(request).items(), list_fields(schema)))
 
 
 def _read(request: Request) -> bytes:

@@ -87,7 +87,8 @@ def methods_of(request: Request) -> frozenset[str]:
         return frozenset()
     by_route: dict[str, set[str]] | None = request.registry.get("html_methods")
     if by_route is None:
-        by_route = request.registry["html_methods"] = {}
+        by_route = {}
+        request.registry["html_methods"] = by_route
         for item in request.registry.introspector.get_category("views") or ():
             view = item["introspectable"]
             given = view["request_methods"]

@@ -33,14 +33,17 @@ ROOT = Path(__file__).resolve().parents[2]
 Command = Callable[..., Result]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _logging() -> Iterator[None]:
-    """A command sets up logging for a process of its own; here it must not outlive the test."""
+    """A command sets up logging for a process of its own; here it must not outlive the module."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    level = root.level
     yield
-    root.handlers[:] = handlers
     root.setLevel(level)
+    for handler in list(root.handlers):
+        # Those of pytest are of classes of its own.
+        if type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.fixture

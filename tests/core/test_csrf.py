@@ -115,7 +115,7 @@ def test_a_token_is_worth_nothing_to_anybody_else(router: Any, reached: list[str
     ann, ann_cookie = token_of(router, ANN)
     bob, bob_cookie = token_of(router, BOB)
     visitor, visitor_cookie = token_of(router, None)
-    other, other_cookie = token_of(router, None)
+    other, _ = token_of(router, None)
     assert len({ann, bob, visitor, other}) == 4
     both = f"{ann_cookie}; {visitor_cookie}"
     for cookie, token in [

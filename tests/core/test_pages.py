@@ -27,7 +27,7 @@ URLENCODED = "application/x-www-form-urlencoded"
 class DishInput(Input):
     food: Annotated[Line, Field(min_length=2, max_length=10)]
     plates: Annotated[int, Field(ge=1)] = 1
-    tags: list[str] = []
+    tags: list[str] = Field(default=[])
 
 
 class FullOrig(Exception):

@@ -129,7 +129,7 @@ def test_a_file_that_cannot_be_read_stops_the_boot_without_telling_what_was_give
     """Somebody may have put the secret where the name of its file belongs."""
     (tmp_path / "odd").write_bytes(b"\xff\xfe")
     for value in (str(tmp_path / "sesame"), str(tmp_path), "sesame-sesame", str(tmp_path / "odd")):
-        with pytest.raises(SettingsError, match="^MEALSHARE_STOVE__KEY_FILE: the file that it names") as caught:
+        with pytest.raises(SettingsError, match=r"^MEALSHARE_STOVE__KEY_FILE: the file that it names") as caught:
             overlay_environment({}, {"MEALSHARE_STOVE__KEY_FILE": value})
         assert value not in str(caught.value)
         assert caught.value.__suppress_context__

@@ -37,13 +37,13 @@ class Dish(Input):
     hot: bool = False
     size: Size = Size.SMALL
     taste: Literal["sweet", "sour"] = "sweet"
-    tags: Annotated[list[str], Field(min_length=1, max_length=2)] = ["x"]
+    tags: Annotated[list[str], Field(min_length=1, max_length=2)] = Field(default=["x"])
     code: Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")] = "FR"
     on: date | None = None
     at: AwareDatetime | None = None
     meal: SnowflakeId | None = None
     part: Part | None = None
-    parts: list[Part] = []
+    parts: list[Part] = Field(default=[])
 
 
 WRONG = [

@@ -91,7 +91,8 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
     "HTTP_EXPECT": ("100-continue", "x"),
     "HTTP_TRANSFER_ENCODING": ("chunked", "identity", "x"),
     "HTTP_CONTENT_ENCODING": ("gzip", "br"),
-    "CONTENT_LENGTH": ("", "-1", "x", "0", "1", "99999999999999999999", " 5", "+5", "12000001"),
+    # Not more than the body has: the server has read all of it before it calls the application.
+    "CONTENT_LENGTH": ("", "-1", "x", "0"),
     "REMOTE_ADDR": ("", "::1", "x", "fe80::1%eth0", "::ffff:1.2.3.4", "a" * 500),
     "HTTP_X_JUNK": ("a" * 60_000,),
 }  # fmt: skip

@@ -85,7 +85,9 @@ def check_csrf(request: Request, origin: str) -> None:
         raise BadCSRFOrigin("the request comes from another site")
     if environ.get("HTTP_ORIGIN", origin) not in (origin, request.host_url):
         raise BadCSRFOrigin("the request comes from another site")
-    supplied = environ.get("HTTP_X_CSRF_TOKEN") or posted_form(request).get(FIELD, "")
+    # Read in either case: the view takes for granted that the form can be.
+    form = posted_form(request)
+    supplied = environ.get("HTTP_X_CSRF_TOKEN") or form.get(FIELD, "")
     if not isinstance(supplied, str) or not request.registry["csrf"].check_csrf_token(request, supplied):
         raise BadCSRFToken("the form's token is missing or out of date")
 
@@ -98,8 +100,9 @@ def posted_form(request: Request) -> Mapping[str, Any]:
         form: Mapping[str, Any] = request.POST
     except UnicodeDecodeError:
         raise
-    except (ValueError, DeprecationWarning):
-        # No boundary between the parts, or (which WebOb raises as a warning) another charset than UTF-8.
+    except (ValueError, LookupError, AttributeError, DeprecationWarning):
+        # No boundary between the parts, a charset that does not exist, a part in base64 (over which WebOb stumbles), or
+        # (which it raises as a warning) another charset than UTF-8.
         raise BadRequest from None
     return form
 

@@ -47,6 +47,12 @@ def set_headers(response: Any, *, https: bool) -> None:
         headers["Vary"] = ", ".join(filter(None, [headers.get("Vary"), "Cookie, Authorization, Accept-Language"]))
 
 
+def _names(header: str, hosts: frozenset[str | None]) -> bool:
+    """Whether a Host header is one of ``hosts`` and a port, and nothing besides (``localhost:80@evil.example``)."""
+    host, _, port = header.rpartition(":")
+    return host in hosts and port.isascii() and port.isdigit() and len(port) <= 5
+
+
 def headers_tween_factory(handler: Callable[[Request], Any], registry: Any) -> Callable[[Request], Any]:
     """The outermost tween."""
     base_url: str = registry["base_url"]
@@ -56,7 +62,7 @@ def headers_tween_factory(handler: Callable[[Request], Any], registry: Any) -> C
     def tween(request: Request) -> Any:
         response = handler(request)
         location = response.headers.get("Location", "")
-        if location.startswith("/") and request.environ.get("HTTP_HOST", "").rpartition(":")[0] not in own:
+        if location.startswith("/") and not _names(request.environ.get("HTTP_HOST", ""), own):
             # WebOb would complete the path with the Host header, which anybody can write.
             response.headers["Location"] = base_url + location
         set_headers(response, https=https)

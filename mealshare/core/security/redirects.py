@@ -16,13 +16,14 @@ _KEPT = "%/:?#@!$&'()*+,;=[]"
 _MAX_DECODINGS = 3
 
 
-def safe_next(value: str | None, default: str = "/") -> str:
+def safe_next(value: object, default: str = "/") -> str:
     """``value`` if it is a path of this site (with query and fragment), otherwise ``default``.
 
     The answer is ASCII and fits into a Location header: characters beyond ASCII are percent-encoded as UTF-8.  At most
-    2,000 characters, counted in that form.  ``default`` is trusted and comes back as it is.
+    2,000 characters, counted in that form.  ``default`` is trusted and comes back as it is.  A form may hold a file
+    where a path is expected, so ``value`` may be anything.
     """
-    if not value or len(value) > MAX_LENGTH or not _is_plain(value) or not _is_site_path(_path(value)):
+    if not isinstance(value, str) or not value or len(value) > MAX_LENGTH or not _is_plain(value) or not _is_site_path(_path(value)):
         return default
     encoded = quote(value, safe=_KEPT)
     return encoded if len(encoded) <= MAX_LENGTH else default

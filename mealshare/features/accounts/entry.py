@@ -9,6 +9,7 @@ from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 
+from mealshare.core.security.csrf import SAFE_METHODS, posted_form
 from mealshare.core.security.identity import AuthMethod, Identity
 from mealshare.core.security.policy import set_identity
 from mealshare.core.security.redirects import safe_next
@@ -33,8 +34,9 @@ def add_sign_in_hook(config: Configurator, hook: SignInHook) -> None:
 
 def next_path(request: Request) -> str:
     """Where the form's reader wants to go afterwards: a path of this site."""
-    value = request.params.get("next")
-    return safe_next(value if isinstance(value, str) else None)
+    # Not request.params: for that a GET would have its body read, which nothing has looked at.
+    posted = {} if request.method in SAFE_METHODS else posted_form(request)
+    return safe_next(posted["next"] if "next" in posted else request.GET.get("next"))
 
 
 def enter(request: Request, person: Credentials) -> HTTPSeeOther:

@@ -109,8 +109,7 @@ def choose_language(context: Any, request: Request) -> HTTPSeeOther:
         raise BadRequest
     if request.identity is not None:
         account_service(request).set_locale(request.identity.account_id, locale)
-    target = request.POST.get("next")
-    response = HTTPSeeOther(safe_next(target if isinstance(target, str) else None))
+    response = HTTPSeeOther(safe_next(request.POST.get("next")))
     # Not through the jar: the name has no __Host- prefix, because the language is read before anything else is.
     response.set_cookie(
         LOCALE_COOKIE, locale, max_age=LOCALE_COOKIE_SECONDS, path="/", httponly=True, samesite="Lax",

@@ -144,7 +144,11 @@ def kept_media(form: Form[MealInput], known: Sequence[Mapping[str, Any]]) -> lis
         set(form.values.get("media_remove", [])),
         {str(row["id"]) for row in known},
     )
-    texts, places = posted.getall("media_alt"), posted.getall("media_position")
+    # A part of the form may be a file where text is expected.
+    texts, places = (
+        [text if isinstance(text, str) else "" for text in posted.getall(name)]
+        for name in ("media_alt", "media_position")
+    )
     kept = []
     for index, id in enumerate(ids):
         if id in rows and id not in removed:

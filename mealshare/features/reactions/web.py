@@ -16,7 +16,7 @@ from mealshare.features.reactions.service import LikeService
 def like(context: MealContext, request: Request) -> HTTPSeeOther:
     """Like, or take it back, and return to where the button was."""
     service = LikeService(request.work)
-    change = service.unlike if request.POST.get("undo") else service.like
+    change = service.unlike if "undo" in request.POST else service.like
     change(request.identity.account_id, context.id)
     path = safe_next(request.POST.get("next"), f"/@{context.card.username}/{context.id}")
     return HTTPSeeOther(f"{path}#meal-{context.id}")

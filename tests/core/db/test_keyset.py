@@ -40,7 +40,7 @@ def reader(engine: Engine) -> Read:
         between = select(dishes.c.id).where(dishes.c.id < window.max_id, dishes.c.id > window.min_id)
         statement = between.order_by(order).limit(window.fetch_limit).offset(window.skip)
         with connected.connect() as connection:
-            return make_page(list(connection.execute(statement).scalars()), window, lambda id: id)
+            return make_page(list(connection.execute(statement).scalars()), window, lambda row: row)
 
     return read
 
@@ -123,10 +123,10 @@ def test_a_deleted_border_moves_nothing(engine: Engine) -> None:
     ],
 )
 def test_a_page_knows_its_neighbours(rows: list[int], window: Window, expected: Page[int]) -> None:
-    assert make_page(rows, window, lambda id: id) == expected
+    assert make_page(rows, window, lambda row: row) == expected
 
 
 def test_the_largest_id_is_below_nothing() -> None:
     assert MAX_ID == 2**63 - 1
     assert Window().fetch_limit == Window().limit + 1
-    assert Page([1, 2], 1, 2).map(lambda id: id * 10) == Page([10, 20], 1, 2)
+    assert Page([1, 2], 1, 2).map(lambda row: row * 10) == Page([10, 20], 1, 2)

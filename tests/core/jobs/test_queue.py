@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -334,12 +334,12 @@ def test_a_periodic_job_is_never_buried(registry: Any, work: Work, queue: JobQue
 
 
 @pytest.fixture
-def ids(queue: JobQueue) -> Iterator[list[str | None]]:
+def ids(queue: JobQueue) -> list[str | None]:
     from mealshare.core.log import request_id
 
     seen: list[str | None] = []
     queue.handlers[NAME] = lambda registry, payload: seen.append(request_id())
-    yield seen
+    return seen
 
 
 def test_a_job_logs_under_the_request_that_wanted_it(registry: Any, work: Work, ids: list[str | None]) -> None:
