@@ -92,7 +92,9 @@ def choose_photos(page: Page, *paths: str) -> None:
 def post_meals(page: Page, *foods: str) -> list[dict[str, Any]]:
     """Post meals as the person signed in to ``page``, quicker than with the form."""
     token = page.locator("[name=csrf_token]").first.get_attribute("value")
-    answers = [page.request.post("/api/meals", data={"food": food}, headers={"X-CSRF-Token": token or ""}) for food in foods]
+    answers = [
+        page.request.post("/api/meals", data={"food": food}, headers={"X-CSRF-Token": token or ""}) for food in foods
+    ]
     assert [answer.status for answer in answers] == [201] * len(foods), answers[0].text()
     return [answer.json() for answer in answers]
 

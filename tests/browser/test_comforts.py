@@ -179,7 +179,9 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"{name!r} is out of reach of the keyboard")
 
 
-def test_a_meal_can_be_posted_with_the_keyboard_alone(signed_in: Callable[..., Page], photo_file: Callable[..., str]) -> None:
+def test_a_meal_can_be_posted_with_the_keyboard_alone(
+    signed_in: Callable[..., Page], photo_file: Callable[..., str]
+) -> None:
     page, photo = signed_in(), photo_file("soup.jpg")
     page.on("filechooser", lambda chooser: chooser.set_files(photo))
     page.goto("/")

@@ -139,12 +139,18 @@ def test_the_width_would_be_noticed(open_page: Callable[..., Page]) -> None:
 def test_a_breach_of_the_policy_would_be_noticed(open_page: Callable[..., Page], watch: Watch) -> None:
     page = open_page()
     page.goto("/about")
-    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p style=\"color: red\">x</p><img src=\"/none.png\">')")
-    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.bad = 1'}))")
+    page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<p style=\"color: red\">x</p><img src=\"/none.png\">')"
+    )
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.bad = 1'}))"
+    )
     page.evaluate("fetch('https://example.org/').catch(() => null)")
     page.wait_for_timeout(200)
     assert page.evaluate("window.bad") is None
-    assert [re.search(r"style-src|script-src|connect-src", text) is not None for text in watch.complaints].count(True) >= 3
+    assert [re.search(r"style-src|script-src|connect-src", text) is not None for text in watch.complaints].count(
+        True
+    ) >= 3
     assert [text.split("/")[-1] for text in watch.broken] == ["none.png"]
     watch.complaints.clear()
     watch.broken.clear()
@@ -162,10 +168,13 @@ def findings(page: Page) -> list[Any]:
     if not page.evaluate("'axe' in window"):
         page.evaluate(axe())
     result = page.evaluate(
-        """tags => axe.run({exclude: ['#swagger-ui']}, {runOnly: tags, resultTypes: ['violations'], elementRef: false})""", WCAG
+        """tags => axe.run({exclude: ['#swagger-ui']}, {runOnly: tags, resultTypes: ['violations'], elementRef: false})""",
+        WCAG,
     )
     return [
-        (rule["id"], node["html"][:200], node["failureSummary"]) for rule in result["violations"] for node in rule["nodes"]
+        (rule["id"], node["html"][:200], node["failureSummary"])
+        for rule in result["violations"]
+        for node in rule["nodes"]
     ]
 
 

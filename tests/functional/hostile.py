@@ -140,20 +140,28 @@ class Hostile:
     def _mutated_json(self, route: Route) -> tuple[bytes, str]:
         document = dict(self.documents.get(route.name) or {"food": "rice"})
         for _ in range(self.random.choice((0, 1, 1, 2))):
-            name = self.random.choice([*document, "role", "id", "account_id", "likes_count", "version", "media", "tags", "place", ""])
+            name = self.random.choice(
+                [*document, "role", "id", "account_id", "likes_count", "version", "media", "tags", "place", ""]
+            )
             document[name] = self.random.choice(VALUES)
-        kind = self.random.choice(("application/json", "application/json", "application/merge-patch+json", *CONTENT_TYPES))
+        kind = self.random.choice(
+            ("application/json", "application/json", "application/merge-patch+json", *CONTENT_TYPES)
+        )
         return json.dumps(document).encode(), kind
 
     def _raw(self, route: Route) -> tuple[bytes, str]:
-        return self.random.choice(BODIES), self.random.choice((*CONTENT_TYPES, "application/json", "application/merge-patch+json"))
+        return self.random.choice(BODIES), self.random.choice(
+            (*CONTENT_TYPES, "application/json", "application/merge-patch+json")
+        )
 
     def _fields(self, route: Route) -> list[tuple[str, bytes]]:
         """A good form with some bad values, and some fields twice."""
         known = self.forms.get(route.name) or {"food": "rice", "next": "/"}
         pairs = [(name, as_bytes(value)) for name, value in known.items()]
         for _ in range(self.random.choice((0, 1, 1, 3))):
-            name = self.random.choice([*known, "csrf_token", "next", "version", "undo", "media_id", "media_position", "media_alt", "remove"])
+            name = self.random.choice(
+                [*known, "csrf_token", "next", "version", "undo", "media_id", "media_position", "media_alt", "remove"]
+            )
             pairs.append((name, self.random.choice(TEXTS)))
             if self.random.random() < 0.5:
                 pairs = [pair for pair in pairs[:-1] if pair[0] != name] + pairs[-1:]
@@ -166,7 +174,8 @@ class Hostile:
     def _parts(self, route: Route) -> tuple[bytes, str]:
         """A form in parts; any field may come as a file, and any file as text."""
         parts: list[tuple[str, str | None, str | bytes]] = [
-            (name, self.random.choice((None, None, "a.png", "", '"\\', "../x")), value) for name, value in self._fields(route)
+            (name, self.random.choice((None, None, "a.png", "", '"\\', "../x")), value)
+            for name, value in self._fields(route)
         ]
         for name in ("photo", "photo", "avatar", "file"):
             if self.random.random() < 0.3:

@@ -167,7 +167,9 @@ def unchanged(world: World) -> Iterator[None]:
 
     def rows() -> list[Any]:
         with world.registry["engine"].connect() as connection:
-            return [connection.execute(select(model.__table__).order_by(model.id)).all() for model in (Meal, Media, Like)]
+            return [
+                connection.execute(select(model.__table__).order_by(model.id)).all() for model in (Meal, Media, Like)
+            ]
 
     before = rows()
     yield
@@ -322,7 +324,10 @@ def test_personal_addresses_are_closed_to_visitors(world: World) -> None:
                     assert answer.status == 401, (route.name, method)
                     assert answer.header("WWW-Authenticate").startswith("Bearer")
                 else:
-                    assert (answer.status, "/login?next=" in answer.header("Location")) == (303, True), (route.name, method)
+                    assert (answer.status, "/login?next=" in answer.header("Location")) == (303, True), (
+                        route.name,
+                        method,
+                    )
 
 
 def test_pages_of_ones_own_are_not_for_tokens(world: World) -> None:

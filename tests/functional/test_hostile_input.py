@@ -81,7 +81,9 @@ def site(
     program = Somebody(authorization=token(app, mei)["Authorization"])
     body, kind = multipart([("file", "a.jpg", picture(size=(40, 30)))])
     media_id = send(wsgi_app, "POST", "/api/media", program, body=body, content_type=kind).json["id"]
-    meal = send_json(wsgi_app, "POST", "/api/meals", program, {"food": "rice", "tags": ["rice"], "media": [{"id": media_id}]}).json
+    meal = send_json(
+        wsgi_app, "POST", "/api/meals", program, {"food": "rice", "tags": ["rice"], "media": [{"id": media_id}]}
+    ).json
     run_jobs(registry)
     url = send(wsgi_app, "GET", f"/api/media/{media_id}", program).json["preview_url"]
     key = url.split("/")[-2]
@@ -90,7 +92,9 @@ def site(
     paths = {name: [route.path(**values)] for name, route in table.items()}
     paths["api.media.item"] = [f"/api/media/{media_id}"]
     hostile = Hostile(Random(SEED), paths, DOCUMENTS, FORMS, picture("png", size=(8, 8)))
-    return SimpleNamespace(app=wsgi_app, registry=registry, mei=mei, program=program, table=table, hostile=hostile, paths=paths)
+    return SimpleNamespace(
+        app=wsgi_app, registry=registry, mei=mei, program=program, table=table, hostile=hostile, paths=paths
+    )
 
 
 def check(route: Route, answer: Answer, said: str) -> None:
@@ -127,7 +131,11 @@ def test_thousands_of_malformed_requests(site: SimpleNamespace, caplog: pytest.L
         if route.name in HASHING and random.random() < 0.7:
             continue
         known = sorted(route.methods) or ["GET"]
-        method = random.choice(known) if random.random() < 0.85 else random.choice((*METHODS, "TRACE", "PROPFIND", "get", "X" * 40))
+        method = (
+            random.choice(known)
+            if random.random() < 0.85
+            else random.choice((*METHODS, "TRACE", "PROPFIND", "get", "X" * 40))
+        )
         body, kind = hostile.body(route) if method not in SAFE or random.random() < 0.1 else (b"", "")
         somebody = random.choice((*who, browser, browser))
         path, headers = hostile.path(route), hostile.headers()

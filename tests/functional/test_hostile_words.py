@@ -20,8 +20,34 @@ BASE = "http://localhost"
 FORM = "application/x-www-form-urlencoded"
 #: What our own pages may hold; sanitised notes are among the pages, so nothing in them may be anything else.
 OWN_SCRIPTS = re.compile(r"/static/[0-9a-f]+/(js|vendor)/[\w./-]+\.js")
-URL_ATTRIBUTES = ("href", "src", "action", "formaction", "srcset", "data", "poster", "background", "xlink:href", "ping", "cite")
-FORBIDDEN = ("iframe", "object", "embed", "base", "applet", "frame", "frameset", "math", "style", "template", "noscript", "plaintext", "xss")
+URL_ATTRIBUTES = (
+    "href",
+    "src",
+    "action",
+    "formaction",
+    "srcset",
+    "data",
+    "poster",
+    "background",
+    "xlink:href",
+    "ping",
+    "cite",
+)
+FORBIDDEN = (
+    "iframe",
+    "object",
+    "embed",
+    "base",
+    "applet",
+    "frame",
+    "frameset",
+    "math",
+    "style",
+    "template",
+    "noscript",
+    "plaintext",
+    "xss",
+)
 
 
 def check_page(html: str, said: str) -> BeautifulSoup:
@@ -104,7 +130,9 @@ def test_words_in_every_field_of_a_meal(wsgi_app: Router, mei: Any, picture: Any
     body, kind = multipart([("file", "a.png", picture("png", size=(8, 8)))])
     media_id = send(wsgi_app, "POST", "/api/media", mei.program, body=body, content_type=kind).json["id"]
     run_jobs(registry)
-    meal_id = send_json(wsgi_app, "POST", "/api/meals", mei.program, {"food": "x", "media": [{"id": media_id}]}).json["id"]
+    meal_id = send_json(wsgi_app, "POST", "/api/meals", mei.program, {"food": "x", "media": [{"id": media_id}]}).json[
+        "id"
+    ]
     for payload in XSS:
         try:
             line = cleaned(payload)
@@ -160,7 +188,13 @@ def test_words_that_are_refused_come_back_harmless(wsgi_app: Router, registry: A
     who = Somebody({"csrf": visitor_csrf}, visitor_csrf)
     for payload in XSS:
         forms = {
-            "/register": [("username", payload), ("email", payload), ("password", payload), ("time_zone", payload), ("next", payload)],
+            "/register": [
+                ("username", payload),
+                ("email", payload),
+                ("password", payload),
+                ("time_zone", payload),
+                ("next", payload),
+            ],
             "/login": [("login", payload), ("password", "x"), ("next", payload)],
             "/password/forgot": [("email", payload)],
             "/password/reset": [("token", payload), ("new_password", payload), ("again", "x")],
@@ -170,11 +204,20 @@ def test_words_that_are_refused_come_back_harmless(wsgi_app: Router, registry: A
             page = check_page(answer.text, f"{path} {payload}")
             fields = {str(field.get("name")): str(field.get("value", "")) for field in page.find_all("input")}
             assert fields.get("password", "") == fields.get("new_password", "") == "", "a password came back"
-        compose = [("recipe_url", payload), ("tags", payload), ("eaten_at", payload), ("meal_type", payload), ("visibility", payload), ("source", payload)]
+        compose = [
+            ("recipe_url", payload),
+            ("tags", payload),
+            ("eaten_at", payload),
+            ("meal_type", payload),
+            ("visibility", payload),
+            ("source", payload),
+        ]
         answer = send(wsgi_app, "POST", "/new", mei.browser, body=urlencoded(compose), content_type=FORM)
         assert answer.status == 422
         check_page(answer.text, f"/new {payload}")
-        answer = send_json(wsgi_app, "POST", "/api/meals", mei.program, {payload: 1, "meal_type": payload, "tags": [payload]})
+        answer = send_json(
+            wsgi_app, "POST", "/api/meals", mei.program, {payload: 1, "meal_type": payload, "tags": [payload]}
+        )
         assert (answer.status, answer.header("Content-Type")) == (422, "application/problem+json")
 
 
@@ -206,7 +249,8 @@ def test_a_program_that_calls_itself_a_script(wsgi_app: Router, registry: Any, m
         else:
             with registry["engine"].begin() as connection:
                 connection.exec_driver_sql(
-                    "UPDATE grants SET user_agent = " + ("?" if connection.dialect.name == "sqlite" else "%s"), (payload,)
+                    "UPDATE grants SET user_agent = " + ("?" if connection.dialect.name == "sqlite" else "%s"),
+                    (payload,),
                 )
         answer = send(wsgi_app, "GET", "/settings/sessions", mei.browser)
         assert answer.status == 200

@@ -283,7 +283,12 @@ def test_bad_bytes_are_400(wsgi_app, registry):
 def test_the_wrong_method_is_405(app, make_user, login, token):
     user = make_user("mei")
     private = app.post_json("/api/meals", {"food": "x", "visibility": "only_me"}, headers=token(app, user)).json
-    for path, allowed in (("/@mei", "GET, HEAD"), ("/about", "GET, HEAD"), ("/", "GET, HEAD"), ("/new", "GET, HEAD, POST")):
+    for path, allowed in (
+        ("/@mei", "GET, HEAD"),
+        ("/about", "GET, HEAD"),
+        ("/", "GET, HEAD"),
+        ("/new", "GET, HEAD, POST"),
+    ):
         response = app.delete(path, headers={"X-CSRF-Token": csrf(app)}, status=405)
         assert response.headers["Allow"] == allowed
         assert response.content_type == "text/html"

@@ -23,7 +23,13 @@ def safe_next(value: object, default: str = "/") -> str:
     2,000 characters, counted in that form.  ``default`` is trusted and comes back as it is.  A form may hold a file
     where a path is expected, so ``value`` may be anything.
     """
-    if not isinstance(value, str) or not value or len(value) > MAX_LENGTH or not _is_plain(value) or not _is_site_path(_path(value)):
+    if (
+        not isinstance(value, str)
+        or not value
+        or len(value) > MAX_LENGTH
+        or not _is_plain(value)
+        or not _is_site_path(_path(value))
+    ):
         return default
     encoded = quote(value, safe=_KEPT)
     return encoded if len(encoded) <= MAX_LENGTH else default
