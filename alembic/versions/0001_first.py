@@ -195,12 +195,14 @@ def _create_places_and_tags() -> None:
         _text("country_code", 2),
         sa.Column("latitude", sa.Float(), nullable=True),
         sa.Column("longitude", sa.Float(), nullable=True),
+        _text("spot", 60),
         _text("name_key", 400),
         _text("city_key", 200),
         _instant("created_at"),
         _primary("places"),
-        _unique("places", "name_key", "city_key", "country_code"),
+        _unique("places", "name", "city", "country_code", "spot"),
     )
+    _index("ix_places_name_key", "places", "name_key")
     op.create_table(
         "tags",
         _key(),

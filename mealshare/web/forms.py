@@ -37,7 +37,8 @@ class Form(Generic[M]):
             self.values[name] = [value for value in posted.getall(name) if isinstance(value, str) and value.strip()]
         for name in posted:
             value = posted.get(name)
-            if name not in repeated and isinstance(value, str):
+            # A part of a form may come without a name.
+            if isinstance(name, str) and name not in repeated and isinstance(value, str):
                 self.values[name] = value
         return {
             name: value

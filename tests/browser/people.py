@@ -117,6 +117,8 @@ def stock_site(browser: Browser, url: str) -> Stock:
     name = register(page, "wolfeschlegelsteinhausenberger")
     token = page.locator("[name=csrf_token]").first.get_attribute("value") or ""
     headers = {"X-CSRF-Token": token}
+    # A language of one's own would come before that of the browser.
+    assert context.request.patch("/api/user/profile", data={"locale": None}, headers=headers).ok
     paths = {key: _post(context.request, headers, meal).removeprefix(url) for key, meal in MEALS.items()}
     state = context.storage_state()
     context.close()

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from tests.browser.conftest import PHONE, Watch
 from tests.browser.people import Stock
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
-DESKTOP = {"width": 1280, "height": 900}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 #: Each language is looked at in two of the four ways, so that each page is looked at in all of them.
-WAYS = {
+WAYS: dict[str, list[tuple[ViewportSize, Literal["light", "dark"]]]] = {
     "en-GB": [(DESKTOP, "light"), (PHONE, "dark")],
     "zh-CN": [(DESKTOP, "dark"), (PHONE, "light")],
 }
@@ -42,6 +42,13 @@ def send(page: Page) -> None:
     """Send the page's form as it is, so that it comes back with its errors."""
     with page.expect_navigation():
         page.locator("main form button[type=submit]").first.click()
+
+
+def wait_until_ready(page: Page) -> None:
+    """Wait for what scripts make of the page."""
+    for marked, made in (("form[data-compose]", ".photo-add"), ("#swagger-ui", ".opblock")):
+        if page.locator(marked).count():
+            page.locator(made).first.wait_for(state="attached")
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ def test_the_page(open_page: Callable[..., Page], stock: Stock, name: str, local
     assert answer is not None and answer.status == visit.status
     if visit.then is not None:
         visit.then(page)
-    page.wait_for_load_state("networkidle")
+    wait_until_ready(page)
     assert inline(page) == []
     assert page.evaluate("document.documentElement.lang") == {"en-GB": "en", "zh-CN": "zh-Hans"}[locale]
     assert page.locator("h1").count() == 1 or name == "API documentation"
@@ -110,10 +117,12 @@ def test_the_page(open_page: Callable[..., Page], stock: Stock, name: str, local
         page.set_viewport_size(viewport)
         page.emulate_media(color_scheme=scheme)
         assert findings(page) == [], (viewport, scheme)
+        assert overflow(page) == [], viewport
     # 320 is WCAG's narrowest (1.4.10), and what 1280 leaves at 400 %; 640 is what it leaves at 200 %.
-    for width in (320, 390, 640, 1280):
+    for width in (320, 640):
         page.set_viewport_size({"width": width, "height": 900})
         assert overflow(page) == [], f"wider than {width}"
+    page.set_viewport_size(DESKTOP)
     page.evaluate("document.documentElement.style.fontSize = '200%'")
     assert overflow(page) == [], "wider than 1280 with letters twice as large"
 
@@ -139,18 +148,14 @@ def test_the_width_would_be_noticed(open_page: Callable[..., Page]) -> None:
 def test_a_breach_of_the_policy_would_be_noticed(open_page: Callable[..., Page], watch: Watch) -> None:
     page = open_page()
     page.goto("/about")
-    page.evaluate(
-        "document.body.insertAdjacentHTML('beforeend', '<p style=\"color: red\">x</p><img src=\"/none.png\">')"
-    )
-    page.evaluate(
-        "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.bad = 1'}))"
-    )
+    for bad in ('<p style="color: red">x</p>', '<img src="/none.png">'):
+        page.evaluate("html => document.body.insertAdjacentHTML('beforeend', html)", bad)
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.bad = 1'}))")
     page.evaluate("fetch('https://example.org/').catch(() => null)")
     page.wait_for_timeout(200)
     assert page.evaluate("window.bad") is None
-    assert [re.search(r"style-src|script-src|connect-src", text) is not None for text in watch.complaints].count(
-        True
-    ) >= 3
+    for directive in ("style-src", "script-src", "connect-src"):
+        assert any(directive in text for text in watch.complaints), directive
     assert [text.split("/")[-1] for text in watch.broken] == ["none.png"]
     watch.complaints.clear()
     watch.broken.clear()
@@ -186,7 +191,7 @@ def inline(page: Page) -> list[str]:
 
 def overflow(page: Page) -> list[str]:
     """Elements that stick out of a page which can be scrolled sideways."""
-    return page.evaluate(  # type: ignore[no-any-return]
+    return page.evaluate(
         """() => {
           const room = document.documentElement.clientWidth;
           if (document.documentElement.scrollWidth <= room) return [];

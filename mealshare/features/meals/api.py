@@ -22,6 +22,7 @@ from mealshare.features.meals.queries import (
     CardList,
     card_by_id,
     filter_conditions,
+    meal_entity,
     meals_of_day,
     top_tags,
 )
@@ -156,6 +157,7 @@ def read_meal(context: MealContext, request: Request) -> Any:
 )
 def replace_meal(context: MealContext, request: Request, body: MealInput) -> Reply:
     """Replace what one's meal says."""
+    _held(context, request)
     return _edit(context, request, body)
 
 
@@ -173,7 +175,7 @@ def replace_meal(context: MealContext, request: Request, body: MealInput) -> Rep
 )
 def patch_meal(context: MealContext, request: Request, body: MealPatch) -> Reply:
     """Change some members of one's meal."""
-    return _edit(context, request, body.applied_to(context.card))
+    return _edit(context, request, body.applied_to(_held(context, request)))
 
 
 @api_view(
@@ -189,7 +191,7 @@ def patch_meal(context: MealContext, request: Request, body: MealPatch) -> Reply
 )
 def delete_meal(context: MealContext, request: Request) -> None:
     """Delete a meal."""
-    _check_match(context, request)
+    _held(context, request)
     meal_service(request).delete(context.account_id, context.id)
 
 
@@ -251,12 +253,19 @@ def _create(request: Request, body: MealInput) -> Reply:
 
 
 def _edit(context: MealContext, request: Request, body: MealInput) -> Reply:
-    _check_match(context, request)
-    meal_service(request).edit(context.account_id, context.id, body, version=context.card.version)
+    meal_service(request).edit(context.account_id, context.id, body)
     return one_reply(request, fresh_card(request, context.id))
 
 
-def _check_match(context: MealContext, request: Request) -> None:
+def _held(context: MealContext, request: Request) -> Card:
+    """The meal as it is now, which nobody else changes before this request is done; raises PreconditionFailed.
+
+    The context was read before that: between then and now somebody may have been quicker.
+    """
+    if meal_entity(request.db, context.id, context.account_id) is None:
+        raise NotFound
+    card = fresh_card(request, context.id)
     header = request.environ.get("HTTP_IF_MATCH")
-    if header is not None and not names_version(header, context.card.version):
+    if header is not None and not names_version(header, card.version):
         raise PreconditionFailed
+    return card

@@ -16,7 +16,7 @@ from mealshare.core.errors import DomainError
 from mealshare.core.i18n import _
 from mealshare.core.validation import validate_json
 from mealshare.features.meals.factory import meal_service
-from mealshare.features.meals.form import in_order, kept_media, new_form
+from mealshare.features.meals.form import LISTS, PLAIN, in_order, kept_media, new_form
 from mealshare.features.meals.pictures import finish, store_uploads
 from mealshare.features.meals.schemas import MealInput
 from mealshare.features.media.factory import media_service
@@ -26,6 +26,10 @@ from mealshare.web.forms import Form
 
 COOKIE = "basket"
 LIFETIME = 24 * 3600
+#: What of a posted form is kept; whoever posts may have added anything.
+FIELDS = frozenset((*PLAIN, *LISTS, "sensitive", "tags", "place", "eaten_at", "time_zone"))
+#: Much more than a meal with all its descriptions of pictures takes.
+MAX_FORM_BYTES = 256 * 1024
 
 
 def keep(request: Request, form: Form[MealInput], data: dict[str, Any]) -> HTTPSeeOther | None:
@@ -40,9 +44,10 @@ def keep(request: Request, form: Form[MealInput], data: dict[str, Any]) -> HTTPS
     meal = form.validate(data)
     with request.registry["open_work"]() as work:
         basket, token = media_service(work, request.registry).open_basket(token)
-        basket.form = orjson.dumps(
-            {"data": data, "values": {k: v for k, v in form.values.items() if k != "_media"}}
-        ).decode()
+        text = orjson.dumps({"data": data, "values": {k: v for k, v in form.values.items() if k in FIELDS}})
+        # What is longer is no meal: the visitor sees what is wrong with it, and the site does not keep megabytes.
+        if len(text) <= MAX_FORM_BYTES:
+            basket.form = text.decode()
     request.add_response_callback(lambda _request, response: jar.set(response, COOKIE, token, max_age=LIFETIME))
     if meal is None or form.errors:
         return None

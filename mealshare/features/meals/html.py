@@ -59,7 +59,7 @@ def card_values(card: Card, ui: Ui) -> dict[str, Any]:
         "visibility_icon": VISIBILITY_ICONS[visibility],
         "source": Source(card.source) if card.source else None,
         "where": _where(card, ui),
-        "recipe_host": urlsplit(card.recipe_url).hostname or card.recipe_url if card.recipe_url else "",
+        "recipe_host": recipe_host(card.recipe_url),
         "contained": card.allergens_contained,
         "free_from": card.allergens_free_from,
         "diets": card.diets,
@@ -70,6 +70,14 @@ def _where(card: Card, ui: Ui) -> str:
     if card.place_name and card.place_city:
         return ui.t(PLACE, name=card.place_name, city=card.place_city)
     return card.place_name or card.place_city or ""
+
+
+def recipe_host(url: str | None) -> str:
+    """The site that a recipe is on, or the whole address where none can be read from it: a page must not fail over it."""
+    try:
+        return urlsplit(url or "").hostname or url or ""
+    except ValueError:
+        return url or ""
 
 
 def meal_title(card: Card, ui: Ui) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select, update
@@ -46,14 +46,13 @@ class TagIndex:
         if new - old:
             self.session.execute(insert(PostTag), [{"post_id": post_id, "tag_id": tag_id} for tag_id in new - old])
         counted_before, counted_after = (old if listed_before else set()), (new if listed_after else set())
-        self._add(counted_after - counted_before, 1)
-        self._add(counted_before - counted_after, -1)
+        self._add({tag_id: 1 if tag_id in counted_after else -1 for tag_id in counted_after ^ counted_before})
 
     def relist(self, post_id: int, *, before: bool, after: bool) -> None:
         """The post's tags stay, but whether it counts for them may change."""
         if before != after:
             ids = self.session.scalars(select(PostTag.tag_id).where(PostTag.post_id == post_id))
-            self._add(ids, 1 if after else -1)
+            self._add(dict.fromkeys(ids, 1 if after else -1))
 
     def _ids(self, tags: Sequence[TagName]) -> list[int]:
         if not tags:
@@ -65,9 +64,9 @@ class TagIndex:
         _insert_ignoring(self.session, Tag, rows, ["name"])
         return list(self.session.scalars(select(Tag.id).where(Tag.name.in_([tag.key for tag in tags]))))
 
-    def _add(self, ids: Iterable[int], change: int) -> None:
+    def _add(self, changes: Mapping[int, int]) -> None:
         # In one order everywhere, so that two transactions never wait for each other in a circle.
-        for tag_id in sorted(ids):
+        for tag_id, change in sorted(changes.items()):
             self.session.execute(update(Tag).where(Tag.id == tag_id).values(meals_count=Tag.meals_count + change))
 
 
@@ -78,14 +77,15 @@ class PlaceIndex:
     session: Session
 
     def find_or_add(self, place: PlaceInput) -> int:
-        """The id of the place with this name, city and country; the first to name it gives the coordinates."""
-        key = {"name_key": place_key(place.name), "city_key": place_key(place.city), "country_code": place.country_code}
+        """The id of the place with exactly this name, city, country and coordinates."""
+        spot = "" if place.latitude is None else f"{place.latitude!r},{place.longitude!r}"
+        key = {"name": place.name, "city": place.city, "country_code": place.country_code, "spot": spot}
         row: dict[str, object] = {
             "id": new_id(),
-            "name": place.name,
-            "city": place.city,
             "latitude": place.latitude,
             "longitude": place.longitude,
+            "name_key": place_key(place.name),
+            "city_key": place_key(place.city),
             "created_at": now(),
             **key,
         }

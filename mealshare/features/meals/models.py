@@ -112,10 +112,13 @@ class PostTag(Base):
 
 
 class Place(Base):
-    """Where somebody ate; people who name the same place share its row."""
+    """Where somebody ate; people who say the same, to the letter and the coordinate, share its row.
+
+    Nobody gets another's spelling, let alone another's coordinates: those may be of a meal that nobody else may see.
+    """
 
     __tablename__ = "places"
-    __table_args__ = (UniqueConstraint("name_key", "city_key", "country_code"),)
+    __table_args__ = (UniqueConstraint("name", "city", "country_code", "spot"),)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
     name: Mapped[str] = mapped_column(String(200))
@@ -123,7 +126,10 @@ class Place(Base):
     country_code: Mapped[str] = mapped_column(String(2), default="")
     latitude: Mapped[float | None] = mapped_column(Float)
     longitude: Mapped[float | None] = mapped_column(Float)
-    name_key: Mapped[str] = mapped_column(String(400))
+    #: The coordinates as text, or "": two NULLs would not be equal to a unique constraint.
+    spot: Mapped[str] = mapped_column(String(60), default="")
+    #: What makes names the same to a search.
+    name_key: Mapped[str] = mapped_column(String(400), index=True)
     city_key: Mapped[str] = mapped_column(String(200), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, RootModel, model_validator
@@ -43,8 +44,13 @@ def _tag(value: str) -> str:
 
 
 def _web_address(value: str) -> str:
-    rest = value.partition("://")[2]
-    if not value.lower().startswith(("http://", "https://")) or not rest or any(char.isspace() for char in value):
+    try:
+        parts = urlsplit(value)
+        # Reading the port refuses one that is no number.
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or any(char.isspace() for char in value):
         raise coded("bad_url")
     return value
 
