@@ -52,8 +52,8 @@ def manifest(context: Any, request: Request) -> dict[str, Any]:
         "start_url": "/",
         "scope": "/",
         "display": "standalone",
-        "background_color": "#fff8f0",
-        "theme_color": "#b4451f",
+        "background_color": "#faf5ed",
+        "theme_color": "#faf5ed",
         "icons": [
             {"src": f"{prefix}/img/touch-icon.png", "sizes": "180x180", "type": "image/png"},
             {"src": f"{prefix}/img/favicon.svg", "sizes": "any", "type": "image/svg+xml"},
