@@ -50,6 +50,9 @@ DEV = [
     "mypy>=1.13",
     "import-linter>=2.1",  # who may import whom
     "lingua>=4.15",  # extracts strings from templates
+    "polib>=1.2",  # reads and writes the catalogues
+    "beautifulsoup4>=4.12",  # reads pages in tests
+    "pillow-heif>=0.21",  # HEIC pictures in tests
     "pyramid_debugtoolbar>=4.12",
     "psycopg[binary,pool]>=3.2",  # the tests also run on PostgreSQL
 ]
