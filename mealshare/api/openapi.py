@@ -26,7 +26,9 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PART = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}|\*(\w+)$")
 _LIMIT_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Request-Id")
 #: Problems that any operation may answer.
-_ALWAYS = ("unknown_parameter", "bad_encoding", "token_expired", "forbidden", "rate_limited", "internal", "unavailable")
+_ALWAYS = frozenset(
+    {"unknown_parameter", "bad_encoding", "token_expired", "forbidden", "rate_limited", "internal", "unavailable"}
+)
 _DESCRIPTION = (
     "Everything that the pages of this site do can be done here too. Ids are strings. Errors are problem documents "
     "(RFC 9457). Lists are paged with `max_id` and `min_id`; the neighbouring pages stand in the `Link` header "
@@ -155,16 +157,7 @@ def problem_codes(registry: Registry, operation: Operation) -> list[str]:
 
     Raises ValueError for one that nobody registered.
     """
-    codes = {
-        "unknown_parameter",
-        "bad_encoding",
-        "token_expired",
-        "forbidden",
-        "rate_limited",
-        "internal",
-        "unavailable",
-    }
-    codes |= set(operation.errors)
+    codes = {*_ALWAYS, *operation.errors}
     if operation.query is not None:
         codes.add("bad_parameter")
     if operation.body is not None:

@@ -74,15 +74,17 @@ def match_locale(tag: object) -> str | None:
     return _BY_LANGUAGE.get(re.split("[-_]", tag, maxsplit=1)[0].lower())
 
 
-def negotiate(account_locale: str | None, cookie: str | None, accept_language: str | None) -> str:
+def negotiate(
+    account_locale: str | None, cookie: str | None, accept_language: str | None, default: str = DEFAULT_LOCALE
+) -> str:
     """The locale for a reader: the account's wins over the cookie's, the cookie's over the Accept-Language header's.
 
-    Whatever is unknown or malformed counts as absent; with nothing left the answer is ``en``.  Never raises.
+    Whatever is unknown or malformed counts as absent; with nothing left the answer is ``default``.  Never raises.
     """
     locale = match_locale(account_locale) or match_locale(cookie)
     if locale is None and isinstance(accept_language, str):
         locale = _from_header(accept_language[:_HEADER_LIMIT])
-    return locale or DEFAULT_LOCALE
+    return locale or default
 
 
 @lru_cache(maxsize=1024)
@@ -207,6 +209,7 @@ def locale_negotiator(request: Request) -> str:
         _attempt(lambda: request.identity.locale),
         _attempt(lambda: request.cookies.get(LOCALE_COOKIE)),
         _attempt(lambda: request.environ.get("HTTP_ACCEPT_LANGUAGE")),
+        request.registry.get("default_locale", DEFAULT_LOCALE),
     )
 
 

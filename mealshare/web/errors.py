@@ -88,12 +88,13 @@ def methods_of(request: Request) -> frozenset[str]:
     by_route: dict[str, set[str]] | None = request.registry.get("html_methods")
     if by_route is None:
         by_route = {}
-        request.registry["html_methods"] = by_route
         for item in request.registry.introspector.get_category("views") or ():
             view = item["introspectable"]
             given = view["request_methods"]
             methods: set[str] = {given} if isinstance(given, str) else set(given or ())
             by_route.setdefault(view["route_name"] or "", set()).update(methods)
+        # Only when it is whole: another thread may ask at this moment.
+        request.registry["html_methods"] = by_route
     found = by_route.get(request.matched_route.name, set())
     return frozenset(found | {"HEAD"} if "GET" in found else found)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.people import choose_photos, register, wait_for_photo
@@ -92,6 +93,11 @@ def test_what_cannot_be_sent_is_said_before_it_is_sent(
     page.get_by_role("button", name="Remove photo 4").click()
     expect(page.get_by_role("button", name="Add photos")).to_be_visible()
     expect(alert).to_have_text("")
+    vast = tmp_path / "vast.png"
+    Image.new("1", (8000, 6251)).save(vast)
+    choose_photos(page, str(vast))
+    expect(alert).to_have_text("“vast.png” has more than 50 megapixels.")
+    expect(page.get_by_label("Describe this photo")).to_have_count(3)
     assert "POST" not in sent
 
 

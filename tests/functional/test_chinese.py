@@ -401,7 +401,7 @@ def test_the_problems_of_the_api(
 
 def test_the_guard_itself_sees_english() -> None:
     assert english_in(["What are people eating?"]) == ["What are people eating?"]
-    assert english_in(["5 MB each.", "At most 4 photos, up to 5 MB each."])[-1].startswith("At most")
+    assert english_in(["5 MB each.", "At most 4 photos, each up to 5 MB."])[-1].startswith("At most")
     assert english_in(["大家在吃什么？", "MealShare · 关于", "@xiaomei"]) == []
     page = '<p lang="en">Soup</p><a title="Log in">登录</a><b>Yum!</b><script>let a = "Edit"</script><!-- Delete -->'
     assert english_in(visible_texts(f"<body>{page}</body>")) == ["Log in", "Yum!"]

@@ -35,7 +35,9 @@ BASE = "http://localhost"
 
 
 @pytest.fixture
-def people(wsgi_app: Router, registry: Any, make_user: Callable[..., SimpleNamespace], token: Any, app: Any) -> SimpleNamespace:
+def people(
+    wsgi_app: Router, registry: Any, make_user: Callable[..., SimpleNamespace], token: Any, app: Any
+) -> SimpleNamespace:
     """The one who is attacked and the one who attacks, each in a browser and in a program."""
     found = SimpleNamespace(app=wsgi_app, registry=registry)
     for name in ("mei", "eve"):
@@ -82,7 +84,7 @@ def test_no_member_is_taken_that_is_not_offered(people: SimpleNamespace, member:
         if member in body:
             continue
         sent = body if any(isinstance(value, dict) for value in body.values()) else body | {member: "1"}
-        answer = send_json(people.app, method, path, program if "/api/users" != path else Somebody(), sent)
+        answer = send_json(people.app, method, path, program if path != "/api/users" else Somebody(), sent)
         assert answer.status == 422, (method, path, answer.text)
         assert any(error["pointer"].endswith(f"/{member}") for error in answer.json["errors"])
     assert everything(people.registry) == before
@@ -93,8 +95,15 @@ def test_forms_cannot_set_them_either(people: SimpleNamespace) -> None:
     extra = [("role", "admin"), ("account_id", str(people.eve.account_id)), ("id", "1"), ("likes_count", "99"), ("generation", "7"),
              ("created_at", "1999-01-01"), ("user_id", "1"), ("is_admin", "1"), ("suspended_at", ""), ("email", "eve@evil.example"), ("username", "root")]  # fmt: skip
     form = [("display_name", "Mei"), ("bio", ""), ("locale", "en"), ("time_zone", "UTC"), *extra]
-    assert send(people.app, "POST", "/settings/profile", people.mei.browser, body=urlencoded(form), content_type=FORM).status == 303
-    posted = send(people.app, "POST", "/new", people.mei.browser, body=urlencoded([("food", "rice"), *extra]), content_type=FORM)
+    assert (
+        send(
+            people.app, "POST", "/settings/profile", people.mei.browser, body=urlencoded(form), content_type=FORM
+        ).status
+        == 303
+    )
+    posted = send(
+        people.app, "POST", "/new", people.mei.browser, body=urlencoded([("food", "rice"), *extra]), content_type=FORM
+    )
     meal = send(people.app, "GET", "/api/meals/" + posted.header("Location").rsplit("/", 1)[1]).json
     assert (meal["user"]["username"], meal["likes_count"], meal["version"]) == ("mei", 0, 1)
     new = [("username", "newcomer"), ("email", "new@example.org"), ("password", "sesame noodles tonight"), *extra[:1]]
@@ -112,14 +121,19 @@ def test_other_peoples_things_do_not_exist(people: SimpleNamespace, picture: Any
     """Pictures, meals, sessions and programs of mei, tried by eve with the right ids: all missing, nothing changed."""
     body, kind = multipart([("file", "a.png", picture("png", size=(8, 8)))])
     media_id = send(people.app, "POST", "/api/media", people.mei.program, body=body, content_type=kind).json["id"]
-    meal = send_json(people.app, "POST", "/api/meals", people.mei.program, {"food": "rice", "visibility": "only_me"}).json
+    meal = send_json(
+        people.app, "POST", "/api/meals", people.mei.program, {"food": "rice", "visibility": "only_me"}
+    ).json
     page = send(people.app, "GET", "/settings/sessions", people.mei.browser).text
     ids = re.findall(r'name="kind" value="(\w+)">\s*<input type="hidden" name="id" value="(\d+)"', page)
     assert {kind for kind, _ in ids} == {"session", "grant"}
     before = everything(people.registry)
     for kind, id in ids:
         form = urlencoded([("kind", kind), ("id", id)])
-        assert send(people.app, "POST", "/settings/sessions/end", people.eve.browser, body=form, content_type=FORM).status == 404
+        assert (
+            send(people.app, "POST", "/settings/sessions/end", people.eve.browser, body=form, content_type=FORM).status
+            == 404
+        )
     for method, path, value in (
         ("POST", "/api/meals", {"food": "x", "media": [{"id": media_id}]}),
         ("POST", "/api/meals", {"food": "x", "media": [{"id": media_id, "description": "mine"}]}),
@@ -131,9 +145,14 @@ def test_other_peoples_things_do_not_exist(people: SimpleNamespace, picture: Any
     form_media = urlencoded([("food", ""), ("media_id", media_id), ("media_alt", "mine")])
     assert send(people.app, "POST", "/new", people.eve.browser, body=form_media, content_type=FORM).status == 422
     for method in ("GET", "PATCH", "DELETE"):
-        assert send_json(people.app, method, f"/api/media/{media_id}", people.eve.program, {"description": "x"}).status == 404
+        assert (
+            send_json(people.app, method, f"/api/media/{media_id}", people.eve.program, {"description": "x"}).status
+            == 404
+        )
     for method in ("GET", "PUT", "PATCH", "DELETE"):
-        assert send_json(people.app, method, f"/api/meals/{meal['id']}", people.eve.program, {"food": "x"}).status == 404
+        assert (
+            send_json(people.app, method, f"/api/meals/{meal['id']}", people.eve.program, {"food": "x"}).status == 404
+        )
     assert send_json(people.app, "POST", "/api/users/mei/meals", people.eve.program, {"food": "x"}).status == 403
     assert everything(people.registry) == before
 
@@ -141,7 +160,9 @@ def test_other_peoples_things_do_not_exist(people: SimpleNamespace, picture: Any
 def test_coordinates_of_a_hidden_meal_go_to_nobody(people: SimpleNamespace) -> None:
     """Whoever names a place that a hidden meal names as well gets what they said themselves."""
     home = {"name": "Home", "city": "Xi'an", "country_code": "CN", "latitude": 34.123456, "longitude": 108.654321}
-    hidden = send_json(people.app, "POST", "/api/meals", people.mei.program, {"food": "a", "visibility": "only_me", "place": home})
+    hidden = send_json(
+        people.app, "POST", "/api/meals", people.mei.program, {"food": "a", "visibility": "only_me", "place": home}
+    )
     assert hidden.json["place"] == home
     for place in (
         {"name": "Home", "city": "Xi'an", "country_code": "CN", "latitude": None, "longitude": None},
@@ -178,10 +199,21 @@ def test_no_form_is_taken_without_its_token(people: SimpleNamespace) -> None:
             ]  # fmt: skip
             for token, headers in attempts:
                 for kind in (FORM, "text/plain", "multipart/form-data; boundary=limit", "application/json"):
-                    form = urlencoded([("csrf_token", token), ("food", "x"), ("undo", "1"), ("lang", "zh_CN"), ("kind", "session"), ("id", "1")])
+                    form = urlencoded(
+                        [
+                            ("csrf_token", token),
+                            ("food", "x"),
+                            ("undo", "1"),
+                            ("lang", "zh_CN"),
+                            ("kind", "session"),
+                            ("id", "1"),
+                        ]
+                    )
                     if kind.startswith("multipart"):
                         form = multipart([("csrf_token", None, token), ("lang", None, "zh_CN")])[0]
-                    answer = send(people.app, "POST", path, Somebody(who.cookies), body=form, content_type=kind, headers=headers)
+                    answer = send(
+                        people.app, "POST", path, Somebody(who.cookies), body=form, content_type=kind, headers=headers
+                    )
                     assert answer.status == 403, (route.name, token, headers, kind)
     assert everything(people.registry) == before
 
@@ -197,9 +229,21 @@ def test_the_api_takes_no_forged_request_of_a_browser(people: SimpleNamespace, p
         if route.is_api:
             for method in route.unsafe_methods():
                 path = route.path(username="mei", id=(media if route.name == "api.media.item" else meal)["id"])
-                for headers in ({}, {"HTTP_X_CSRF_TOKEN": people.eve.browser.csrf}, {"HTTP_ORIGIN": "http://evil.example"}):
+                for headers in (
+                    {},
+                    {"HTTP_X_CSRF_TOKEN": people.eve.browser.csrf},
+                    {"HTTP_ORIGIN": "http://evil.example"},
+                ):
                     cookie = Somebody(people.mei.browser.cookies)
-                    answer = send(people.app, method, path, cookie, body=b'{"food": "x"}', content_type="application/json", headers=headers)
+                    answer = send(
+                        people.app,
+                        method,
+                        path,
+                        cookie,
+                        body=b'{"food": "x"}',
+                        content_type="application/json",
+                        headers=headers,
+                    )
                     assert answer.status == 403, (route.name, method)
                     assert answer.json["type"].endswith("/csrf")
     for kind in ("text/plain", FORM, "", "application/x-json", "text/json"):
@@ -257,8 +301,22 @@ def test_no_form_sends_its_reader_to_another_site(people: SimpleNamespace, evil:
         send(people.app, "POST", f"/login{query}", visitor(), body=urlencoded(login), content_type=FORM),
         send(people.app, "GET", f"/login{query}", people.mei.browser),
         send(people.app, "GET", f"/register{query}", people.mei.browser),
-        send(people.app, "POST", "/language", visitor(), body=urlencoded([("lang", "en"), ("next", evil)]), content_type=FORM),
-        send(people.app, "POST", f"/@mei/{meal['id']}/like", people.mei.browser, body=urlencoded([("next", evil)]), content_type=FORM),
+        send(
+            people.app,
+            "POST",
+            "/language",
+            visitor(),
+            body=urlencoded([("lang", "en"), ("next", evil)]),
+            content_type=FORM,
+        ),
+        send(
+            people.app,
+            "POST",
+            f"/@mei/{meal['id']}/like",
+            people.mei.browser,
+            body=urlencoded([("next", evil)]),
+            content_type=FORM,
+        ),
     ]
     for answer in answers:
         assert answer.status == 303, answer.text
@@ -283,16 +341,40 @@ FOREIGN = {
 def test_a_strange_host_changes_no_link(people: SimpleNamespace, run_jobs: Any, site_folder: Path) -> None:
     """Links in mails, answers and redirects begin with the configured address, whatever the request says of itself."""
     form = urlencoded([("email", "mei@example.org")])
-    assert send(people.app, "POST", "/password/forgot", visitor(), body=form, content_type=FORM, headers=FOREIGN).status == 200
+    assert (
+        send(people.app, "POST", "/password/forgot", visitor(), body=form, content_type=FORM, headers=FOREIGN).status
+        == 200
+    )
     run_jobs(people.registry)
-    letters = [BytesParser(policy=policy.default).parsebytes(file.read_bytes()) for file in (site_folder / "mail").rglob("*.eml")]
+    letters = [
+        BytesParser(policy=policy.default).parsebytes(file.read_bytes())
+        for file in (site_folder / "mail").rglob("*.eml")
+    ]
     assert len(letters) == 1
     body = letters[0].get_body().get_content()  # type: ignore[union-attr]
     assert f"{BASE}/password/reset?token=" in body
     assert "evil" not in body
-    created = send_json(people.app, "POST", "/api/meals", people.mei.program, {"food": "rice", "tags": ["a"], "note": "@mei #b"}, **FOREIGN)
+    created = send_json(
+        people.app,
+        "POST",
+        "/api/meals",
+        people.mei.program,
+        {"food": "rice", "tags": ["a"], "note": "@mei #b"},
+        **FOREIGN,
+    )
     assert "evil" not in created.text + str(created.headers)
-    for path in ("/", "/@mei", "/login", "/settings", "/api/meals?limit=1", "/openapi.json", "/users/mei", "/api/instance", "/nothing", "/api/nothing"):
+    for path in (
+        "/",
+        "/@mei",
+        "/login",
+        "/settings",
+        "/api/meals?limit=1",
+        "/openapi.json",
+        "/users/mei",
+        "/api/instance",
+        "/nothing",
+        "/api/nothing",
+    ):
         answer = send(people.app, "GET", path, people.mei.browser if path != "/login" else visitor(), headers=FOREIGN)
         assert "evil" not in answer.text + str(answer.headers), path
 
@@ -311,14 +393,26 @@ def test_no_secret_reaches_the_log(
     assert send_json(people.app, "POST", "/api/users", Somebody(), register).status == 201
     assert send_json(people.app, "POST", "/api/users", Somebody(), register | {"email": 7}).status == 422
     tokens = send_json(people.app, "POST", "/api/login", Somebody(), {"username": "nina", "password": secrets[0]}).json
-    assert send_json(people.app, "POST", "/api/login", Somebody(), {"username": "nina", "password": secrets[1]}).status == 401
-    refreshed = send_json(people.app, "POST", "/api/token/refresh", Somebody(), {"refresh_token": tokens["refresh_token"]}).json
+    assert (
+        send_json(people.app, "POST", "/api/login", Somebody(), {"username": "nina", "password": secrets[1]}).status
+        == 401
+    )
+    refreshed = send_json(
+        people.app, "POST", "/api/token/refresh", Somebody(), {"refresh_token": tokens["refresh_token"]}
+    ).json
     secrets += [tokens["access_token"], tokens["refresh_token"], refreshed["access_token"], refreshed["refresh_token"]]
     nina = Somebody(authorization=f"Bearer {refreshed['access_token']}")
     assert send(people.app, "GET", "/api/user/profile", nina).status == 200
     send(people.app, "GET", "/api/user/profile", Somebody(authorization=nina.authorization[:-4] + "AAAA"))
     secrets.append(nina.authorization[7:-4])
-    send(people.app, "POST", "/password/forgot", visitor(), body=urlencoded([("email", "nina@example.org")]), content_type=FORM)
+    send(
+        people.app,
+        "POST",
+        "/password/forgot",
+        visitor(),
+        body=urlencoded([("email", "nina@example.org")]),
+        content_type=FORM,
+    )
     run_jobs(people.registry)
     mail = "".join(file.read_text() for file in (site_folder / "mail").rglob("*.eml"))
     reset = re.findall(r"token=(?:3D)?([\w-]{20,})", mail.replace("=\n", ""))[0]
@@ -346,9 +440,23 @@ def test_no_line_of_the_log_is_written_by_a_stranger(people: SimpleNamespace, ca
     caplog.set_level(logging.INFO)
     forged = "\r\n2026-01-01T00:00:00.000Z INFO - mealshare http.request method=GET status=200\u2028\x85\x1b[2J"
     wire = "".join(f"%{byte:02x}" for byte in forged.encode())
-    headers = {"HTTP_X_REQUEST_ID": forged, "HTTP_USER_AGENT": forged, "HTTP_REFERER": forged, "HTTP_COOKIE": forged, "HTTP_X_FORWARDED_FOR": forged}
+    headers = {
+        "HTTP_X_REQUEST_ID": forged,
+        "HTTP_USER_AGENT": forged,
+        "HTTP_REFERER": forged,
+        "HTTP_COOKIE": forged,
+        "HTTP_X_FORWARDED_FOR": forged,
+    }
     latin = {name: value.encode().decode("latin-1") for name, value in headers.items()}
-    for path in (f"/{wire}", f"/@mei/{wire}", f"/tags/{wire}", f"/api/meals/{wire}", f"/?q={wire}", f"/static/{wire}", f"/problems/{wire}"):
+    for path in (
+        f"/{wire}",
+        f"/@mei/{wire}",
+        f"/tags/{wire}",
+        f"/api/meals/{wire}",
+        f"/?q={wire}",
+        f"/static/{wire}",
+        f"/problems/{wire}",
+    ):
         for method in ("GET", "GET\r\nX", "POST"):
             send(people.app, method, path, headers=latin)
     assert len([record for record in caplog.records if record.getMessage() == "http.request"]) >= 21
@@ -361,7 +469,13 @@ def test_no_line_of_the_log_is_written_by_a_stranger(people: SimpleNamespace, ca
 def test_sessions_end_where_they_should(people: SimpleNamespace) -> None:
     """A password change and a log-out end what they say, at once; the others' sessions go on."""
     second = browser_of(people.registry, people.mei.account_id)
-    form = urlencoded([("current_password", people.mei.password), ("new_password", "sesame noodles tomorrow"), ("again", "sesame noodles tomorrow")])
+    form = urlencoded(
+        [
+            ("current_password", people.mei.password),
+            ("new_password", "sesame noodles tomorrow"),
+            ("again", "sesame noodles tomorrow"),
+        ]
+    )
     changed = send(people.app, "POST", "/settings/password", people.mei.browser, body=form, content_type=FORM)
     assert changed.status == 303
     for who in (second, people.mei.browser, people.mei.program):

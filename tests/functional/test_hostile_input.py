@@ -152,11 +152,12 @@ def test_thousands_of_malformed_requests(site: SimpleNamespace, caplog: pytest.L
         seen[answer.status] += 1
         if route.name in ("logout", "settings.password", "password.reset", "settings.sessions.end", "api.logout"):
             browser = browser_of(site.registry, site.mei.account_id)
-    print(sum(seen.values()), dict(sorted(seen.items())))
-    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    for record in errors[:10]:
-        print(record.getMessage(), record.__dict__.get("path"), record.exc_info)
+    errors = [
+        (record.getMessage(), record.__dict__.get("path"), record.exc_info)
+        for record in caplog.records
+        if record.levelno >= logging.ERROR
+    ]
     assert not faults, "\n\n".join(f"{name}: {what}" for name, what in faults.items())
     assert not errors
     # The requests went past the gates: not all of them were turned away for the same reason.
-    assert len(seen) >= 12, seen
+    assert {200, 204, 303, 400, 401, 403, 404, 405, 415, 422} <= set(seen), seen

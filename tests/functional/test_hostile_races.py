@@ -17,7 +17,16 @@ from mealshare.features.accounts.models import Account, User
 from mealshare.features.meals.models import Meal, PostTag, Tag
 from mealshare.features.media.models import Media, UploadBasket
 from mealshare.features.reactions.models import Like
-from tests.functional.hostile_requests import Answer, Somebody, browser_of, multipart, send, send_json, urlencoded, visitor
+from tests.functional.hostile_requests import (
+    Answer,
+    Somebody,
+    browser_of,
+    multipart,
+    send,
+    send_json,
+    urlencoded,
+    visitor,
+)
 
 THREADS = 16
 FORM = "application/x-www-form-urlencoded"
@@ -65,14 +74,20 @@ def test_one_name_one_person(wsgi_app: Router, registry: Any) -> None:
         body = {"username": username, "email": email, "password": "sesame noodles tonight"}
         return lambda: send_json(wsgi_app, "POST", "/api/users", Somebody(), body)
 
-    spellings = ["".join(c.upper() if number >> i & 1 else c for i, c in enumerate("wang")) for number in range(THREADS)]
+    spellings = [
+        "".join(c.upper() if number >> i & 1 else c for i, c in enumerate("wang")) for number in range(THREADS)
+    ]
     answers = at_once([register(name, f"{number}@example.org") for number, name in enumerate(spellings)])
     assert statuses(answers) == {201: 1, 422: THREADS - 1}
     assert {answer.json["errors"][0]["code"] for answer in answers if answer.status == 422} == {"username_taken"}
     answers = at_once([register(f"person{number}", "One@Example.org") for number in range(THREADS)])
     assert statuses(answers) == {201: 1, 422: THREADS - 1}
     assert {answer.json["errors"][0]["code"] for answer in answers if answer.status == 422} == {"email_unusable"}
-    assert scalar(registry, select(func.count()).select_from(Account)) == scalar(registry, select(func.count()).select_from(User)) == 2
+    assert (
+        scalar(registry, select(func.count()).select_from(Account))
+        == scalar(registry, select(func.count()).select_from(User))
+        == 2
+    )
 
 
 def test_likes_are_counted_exactly(wsgi_app: Router, registry: Any, mei: Any, make_user: Any) -> None:
@@ -127,8 +142,19 @@ def test_patches_of_different_members_all_hold(wsgi_app: Router, mei: Any) -> No
     answers = at_once([lambda patch=patch: send_json(wsgi_app, "PATCH", path, mei.program, patch) for patch in patches])  # type: ignore[misc]
     assert statuses(answers) == {200: THREADS}
     meal = send(wsgi_app, "GET", path, mei.program).json
-    assert (meal["food"], meal["note"], meal["meal_type"], meal["spoiler_text"], meal["sensitive"]) == ("noodles", "n", "brunch", "s", True)
-    assert (meal["language"], meal["source"], meal["recipe_url"], meal["diets"]) == ("fr", "street", "https://example.org/", ["vegan"])
+    assert (meal["food"], meal["note"], meal["meal_type"], meal["spoiler_text"], meal["sensitive"]) == (
+        "noodles",
+        "n",
+        "brunch",
+        "s",
+        True,
+    )
+    assert (meal["language"], meal["source"], meal["recipe_url"], meal["diets"]) == (
+        "fr",
+        "street",
+        "https://example.org/",
+        ["vegan"],
+    )
     assert (meal["tags"][0]["name"], meal["visibility"], meal["time_zone"]) == ("t", "unlisted", "Asia/Tokyo")
     assert meal["allergens"] == {"contains": ["milk"], "free_from": ["nuts"]}
     assert (meal["place"]["name"], meal["place"]["city"]) == ("p", "c")
@@ -142,7 +168,9 @@ def test_a_picture_is_in_one_meal(wsgi_app: Router, registry: Any, mei: Any, pic
     answers = at_once([lambda: send_json(wsgi_app, "POST", "/api/meals", mei.program, wanted)] * THREADS)
     assert statuses(answers) == {201: 1, 422: THREADS - 1}
     assert scalar(registry, select(func.count()).select_from(Meal)) == 1
-    assert scalar(registry, select(Media.post_id)) == int(next(answer.json["id"] for answer in answers if answer.status == 201))
+    assert scalar(registry, select(Media.post_id)) == int(
+        next(answer.json["id"] for answer in answers if answer.status == 201)
+    )
     assert scalar(registry, select(Account.meals_count).where(Account.id == mei.account_id)) == 1
 
 
@@ -157,7 +185,9 @@ def test_a_refresh_token_is_good_once(wsgi_app: Router, mei: Any) -> None:
     for tokens in (*won, login):
         who = Somebody(authorization=f"Bearer {tokens['access_token']}")
         assert send(wsgi_app, "GET", "/api/user/profile", who).status == 401
-        again = send_json(wsgi_app, "POST", "/api/token/refresh", Somebody(), {"refresh_token": tokens["refresh_token"]})
+        again = send_json(
+            wsgi_app, "POST", "/api/token/refresh", Somebody(), {"refresh_token": tokens["refresh_token"]}
+        )
         assert again.status == 401
     # Another sign-in of the same person is not touched.
     assert send(wsgi_app, "GET", "/api/user/profile", mei.program).status == 200
@@ -166,15 +196,22 @@ def test_a_refresh_token_is_good_once(wsgi_app: Router, mei: Any) -> None:
 def test_deleted_stays_deleted(wsgi_app: Router, registry: Any, mei: Any, make_user: Any) -> None:
     """Deleting while others edit, like and delete: the words are gone, no like lives on, the counts are right."""
     fans = [browser_of(registry, make_user(f"fan{number}").account_id) for number in range(4)]
+    form = urlencoded([("food", "secret again"), ("version", "1")])
     for _ in range(4):
-        meal = send_json(wsgi_app, "POST", "/api/meals", mei.program, {"food": "secret", "note": "#secret", "tags": ["t"]}).json
+        meal = send_json(
+            wsgi_app, "POST", "/api/meals", mei.program, {"food": "secret", "note": "#secret", "tags": ["t"]}
+        ).json
         path = f"/api/meals/{meal['id']}"
-        form = urlencoded([("food", "secret again"), ("version", "1")])
         calls: list[Callable[[], Answer]] = [
             *[lambda path=path: send(wsgi_app, "DELETE", path, mei.program)] * 4,
             *[lambda path=path: send_json(wsgi_app, "PATCH", path, mei.program, {"food": "secret again"})] * 3,
             *[lambda path=path: send_json(wsgi_app, "PUT", path, mei.program, {"food": "secret once more"})] * 3,
-            *[lambda id=meal["id"]: send(wsgi_app, "POST", f"/@mei/{id}/edit", mei.browser, body=form, content_type=FORM)] * 2,
+            *[
+                lambda id=meal["id"]: send(
+                    wsgi_app, "POST", f"/@mei/{id}/edit", mei.browser, body=form, content_type=FORM
+                )
+            ]
+            * 2,
             *[lambda path=path, fan=fan: send(wsgi_app, "PUT", f"{path}/like", fan) for fan in fans],
         ]  # type: ignore[list-item]
         answers = at_once(calls)
@@ -194,7 +231,8 @@ def test_deleted_stays_deleted(wsgi_app: Router, registry: Any, mei: Any, make_u
 def test_counts_follow_the_visibility(wsgi_app: Router, registry: Any, mei: Any) -> None:
     """Sixteen threads hide and show the same four meals with the same tags: tag and person count what is there."""
     ids = [
-        send_json(wsgi_app, "POST", "/api/meals", mei.program, {"food": "rice", "tags": ["b", "a", "c"]}).json["id"] for _ in range(4)
+        send_json(wsgi_app, "POST", "/api/meals", mei.program, {"food": "rice", "tags": ["b", "a", "c"]}).json["id"]
+        for _ in range(4)
     ]
 
     def turn(number: int) -> Callable[[], Answer]:
@@ -202,7 +240,13 @@ def test_counts_follow_the_visibility(wsgi_app: Router, registry: Any, mei: Any)
             for round in range(4):
                 visibility = ("only_me", "public", "unlisted", "followers")[(number + round) % 4]
                 path = f"/api/meals/{ids[(number + round) % 4]}"
-                answer = send_json(wsgi_app, "PATCH", path, mei.program, {"visibility": visibility, "tags": ["a", "c"] if round % 2 else ["c", "b"]})
+                answer = send_json(
+                    wsgi_app,
+                    "PATCH",
+                    path,
+                    mei.program,
+                    {"visibility": visibility, "tags": ["a", "c"] if round % 2 else ["c", "b"]},
+                )
                 assert answer.status == 200, answer.text
             return answer
 

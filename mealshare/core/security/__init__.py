@@ -40,6 +40,7 @@ def includeme(config: Configurator) -> None:
         )
     registry["base_url"] = base_url
     registry["secret"] = site.secret
+    registry["default_locale"] = site.language
     registry["cookies"] = CookieJar(secure=base_url.startswith("https:"))
     config.include("mealshare.core.security.permissions")
     config.include("mealshare.core.security.policy")

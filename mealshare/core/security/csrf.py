@@ -37,7 +37,6 @@ from mealshare.core.security.tokens import Signer
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 COOKIE = "csrf"
 FIELD = "csrf_token"
-HEADER = "X-CSRF-Token"
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _NEW_TOKEN = "_mealshare_csrf_token"  # noqa: S105
 

@@ -63,7 +63,9 @@ def reset(context: Any, request: Request) -> Any:
     given = form.validate()
     try:
         if given is not None and isinstance(token, str):
-            password_service(request).use_reset(*new_passwords(request).for_reset(token, given.new_password))
+            # Two statements: made first, the service would have the hash made inside its transaction.
+            change = new_passwords(request).for_reset(token, given.new_password)
+            password_service(request).use_reset(*change)
             leave(request)
             request.flash(_("Your password is changed. Log in with it."))
             return HTTPSeeOther("/login")

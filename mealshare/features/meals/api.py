@@ -18,12 +18,14 @@ from mealshare.features.meals.present import meal_etag, names_version, tag_summa
 from mealshare.features.meals.queries import (
     OF_ACCOUNT,
     PUBLIC,
+    WITH_TAG_NAMED,
     Card,
     CardList,
     card_by_id,
     filter_conditions,
     meal_entity,
     meals_of_day,
+    tag_key,
     top_tags,
 )
 from mealshare.features.meals.resources import MealContext, viewer_of
@@ -53,6 +55,11 @@ def one_reply(request: Request, card: Card, **options: Any) -> Reply:
 
 def filtered_page(request: Request, meals: CardList, query: MealFilter, **parameters: Any) -> Page[Card]:
     """The page of ``meals`` that ``query`` asks for."""
+    viewer = viewer_of(request)
+    name = query.tag
+    if meals is PUBLIC and name is not None:
+        # The tag's own list: to look for its meals among all others would take the longer the fewer there are.
+        meals, parameters, name = WITH_TAG_NAMED, {"tag_name": tag_key(name)}, None
     conditions = (
         []
         if query.is_empty
@@ -60,14 +67,14 @@ def filtered_page(request: Request, meals: CardList, query: MealFilter, **parame
             meal_type=query.meal_type,
             diets=query.diet,
             without=query.without,
-            tag=query.tag,
+            tag=name,
             place=query.place,
             since=query.since,
             until=query.until,
             photo=query.photo,
         )
     )
-    return meals.page(request.conn, query.window(), viewer_of(request), *conditions, **parameters)
+    return meals.page(request.conn, query.window(), viewer, *conditions, **parameters)
 
 
 def fresh_card(request: Request, meal_id: int) -> Card:

@@ -59,7 +59,9 @@ def edit_form(request: Request, card: Card) -> Form[MealInput]:
 def compose_values(request: Request, form: Form[MealInput], action: str, submit: str = SUBMIT) -> dict[str, Any]:
     """What the compose template needs."""
     settings = settings_of(request.registry, MediaSettings)
-    limits = SimpleNamespace(per_post=settings.per_post, max_bytes=settings.max_bytes, accept=ACCEPT)
+    limits = SimpleNamespace(
+        per_post=settings.per_post, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels, accept=ACCEPT
+    )
     return {
         "form": form,
         "limits": limits,

@@ -227,18 +227,25 @@ def to_card(row: Sequence[Any]) -> Card:
 PUBLIC = CardList.where(listed(Post, Account))
 #: What the viewer may see of one person.
 OF_ACCOUNT = CardList.where(visible(Post, Account), Post.account_id == bindparam("account", type_=BigInteger))
+
+
+def _with_tag(tag_id: Any) -> CardList:
+    return CardList.where(
+        listed(Post, Account),
+        PostTag.tag_id == tag_id,
+        key=PostTag.post_id,
+        join=(PostTag, PostTag.post_id == Post.id),
+    )
+
+
 #: Public meals with a tag.
-WITH_TAG = CardList.where(
-    listed(Post, Account),
-    PostTag.tag_id == bindparam("tag_id", type_=BigInteger),
-    key=PostTag.post_id,
-    join=(PostTag, PostTag.post_id == Post.id),
-)
+WITH_TAG = _with_tag(bindparam("tag_id", type_=BigInteger))
+#: The same, by `tag_key`.
+WITH_TAG_NAMED = _with_tag(select(Tag.id).where(Tag.name == bindparam("tag_name")).scalar_subquery())
 _ONE = {
     personal: cards(personal=personal).where(Post.id == bindparam("id", type_=BigInteger), visible(Post, Account))
     for personal in (False, True)
 }
-_EATEN_ON = OF_ACCOUNT
 #: A tag that the viewer may know of: it has public meals, or others that the viewer may see.  One that only hidden
 #: meals have does not exist, or it would tell of them.
 _TAG = select(Tag.id, Tag.name, Tag.display, Tag.meals_count).where(
@@ -275,13 +282,17 @@ class TagRow:
     meals_count: int
 
 
+def tag_key(name: str) -> str:
+    """What finds the tag, however its name is written; "", which no tag has, for what cannot be one."""
+    try:
+        return normalise_tag(name).key
+    except ValueError:
+        return ""
+
+
 def tag_by_name(connection: Connection, name: str, viewer: int = ANONYMOUS) -> TagRow | None:
     """The tag, however its name is written, or None if no meal that the viewer may see has it."""
-    try:
-        key = normalise_tag(name).key
-    except ValueError:
-        return None
-    row = fetch_one(connection, _TAG, {"name": key, "viewer": viewer})
+    row = fetch_one(connection, _TAG, {"name": tag_key(name), "viewer": viewer})
     return None if row is None else TagRow(*tuple(row))
 
 
@@ -319,13 +330,8 @@ def filter_conditions(
     if without:
         conditions.append(Post.allergens_contained.bitwise_and(mask_of(Allergen, without)) == 0)
     if tag is not None:
-        try:
-            name = normalise_tag(tag).key
-        except ValueError:
-            name = ""
-        conditions.append(
-            exists().where(PostTag.post_id == Post.id, PostTag.tag_id == Tag.id, Tag.name == name).correlate(Post)
-        )
+        named = exists().where(PostTag.post_id == Post.id, PostTag.tag_id == Tag.id, Tag.name == tag_key(tag))
+        conditions.append(named.correlate(Post))
     if place is not None:
         conditions.append(Place.name_key == place_key(place))
     if since is not None:
@@ -336,15 +342,6 @@ def filter_conditions(
         has_photo = exists().where(Media.post_id == Post.id).correlate(Post)
         conditions.append(has_photo if photo else ~has_photo)
     return conditions
-
-
-@dataclass(frozen=True)
-class Revision:
-    """What a meal said before an edit."""
-
-    version: int
-    content: dict[str, Any]
-    created_at: datetime
 
 
 def meal_entity(session: Any, meal_id: int, account_id: int) -> Meal | None:

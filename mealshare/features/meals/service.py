@@ -151,7 +151,16 @@ class MealService:
             "allergens_contained": (),
             "allergens_free_from": (),
             "source": None,
+            "language": None,
+            "sensitive": False,
+            "meal_type": None,
+            "eaten_at": None,
+            "time_zone": None,
+            "eaten_on": None,
+            "inspired_by_id": None,
             "likes_count": 0,
+            "comments_count": 0,
+            "ate_too_count": 0,
         }
         for name, value in empty.items():
             setattr(post, name, value)

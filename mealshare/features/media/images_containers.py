@@ -81,15 +81,15 @@ def read_jpeg(data: bytes) -> Container:
             profile[body[12]] = body[14:]
             continue
         elif not (
-            marker in (0xC4, 0xDB, 0xDD)
+            marker in (0xC4, 0xDB, 0xDD, 0xD9)
             or (marker == 0xE0 and body.startswith(b"JFIF\0"))
             or (marker == 0xEE and body.startswith(b"Adobe"))
         ):
             continue
         parts.append(piece)
-    if frame is None or len(frame) < 9 or not scans:
+    # Without its end marker the file was cut: the decoder would fill what is missing with grey.
+    if frame is None or len(frame) < 9 or not scans or bytes(parts[-1]) != b"\xff\xd9":
         raise ImageRefused("broken")
-    parts.append(b"\xff\xd9")
     height, width, components = struct.unpack_from(">HHB", frame, 1)
     samples = _jpeg_samples(frame, width * height, components)
     # The decoder keeps all coefficients (two bytes each) unless one scan holds the whole picture.
@@ -103,7 +103,7 @@ def read_jpeg(data: bytes) -> Container:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes, memoryview]]:
-    """The segments before the end marker as (marker, payload, whole piece); the piece of a scan includes its data."""
+    """The segments, the end marker being the last, as (marker, payload, whole piece); a scan's includes its data."""
     view, position, junk = memoryview(data), 2, 0
     for _ in range(MAX_PIECES):
         found = _MARKER.search(data, position)
@@ -115,6 +115,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes, memoryview]]:
             raise ImageRefused("broken")
         position = start
         if marker == 0xD9:
+            yield marker, b"", view[start - 2 : start]
             return
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:
             continue

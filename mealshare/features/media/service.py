@@ -54,8 +54,6 @@ class MediaService:
             raise ValueError("a picture belongs to an account or lies in a basket")
         description = check_description(description)
         found = check_picture(data, self.settings)
-        if basket_id is not None:
-            self._check_room(basket_id)
         media = Media(
             id=new_id(), account_id=account_id, basket_id=basket_id, post_id=None, position=0, description=description,
             state=MediaState.PROCESSING, storage_key=new_key(),
@@ -66,6 +64,9 @@ class MediaService:
         except StorageFull:
             raise StorageExhausted from None
         try:
+            # Only now, because it begins the transaction, in which nobody should wait for a disk.
+            if basket_id is not None:
+                self._check_room(basket_id)
             session.add(media)
             session.flush()
             self.work.enqueue(PROCESS, {"media_id": media.id})

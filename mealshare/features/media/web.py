@@ -76,6 +76,7 @@ def avatar_values(request: Request) -> dict[str, Any]:
         "identity": request.identity,
         "accept": ",".join(settings.types),
         "megabytes": settings.max_bytes // 1_000_000,
+        "megapixels": f"{settings.max_pixels / 1_000_000:g}",
     }
 
 

@@ -78,6 +78,7 @@ class PhotoPicker {
     this.rows = [...this.box.querySelectorAll("[data-photo-row]")];
     this.max = Number(form.dataset.maxPhotos) || this.rows.length;
     this.maxBytes = Number(form.dataset.maxBytes) || Infinity;
+    this.maxPixels = Number(form.dataset.maxPixels) || Infinity;
     this.accept = this.rows[0]?.querySelector("input[type=file]").accept ?? "image/*";
     this.list = form.querySelector("[data-media-list]");
     const given = this.list ? [...this.list.querySelectorAll("[data-media-tile]")] : [];
@@ -188,7 +189,17 @@ class PhotoPicker {
     const label = element("label", {}, element("span", { className: "tile__label", textContent: this.message("alt") }), alt);
     const node = element("li", { className: "tile" }, image, label);
     this.list.append(node);
-    this.dress({ node, image, alt, file });
+    const tile = { node, image, alt, file };
+    this.dress(tile);
+    image.addEventListener("load", () => this.refuseLarge(tile), { once: true });
+  }
+
+  /** Only a decoded picture tells its pixels, so that limit is looked at when the preview is there. */
+  refuseLarge(tile) {
+    const { naturalWidth, naturalHeight } = tile.image;
+    if (naturalWidth * naturalHeight <= this.maxPixels || !this.tiles.includes(tile)) return;
+    this.remove(tile);
+    this.error.textContent = this.message("pixels", { name: tile.file.name, limit: this.maxPixels / 1_000_000 });
   }
 
   /** A photo that the meal already has, as the server wrote it. */
