@@ -33,7 +33,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer, create_server
 
-from mealshare.core.http_server import Channel, Dispatcher
+from mealshare.core.http_server import ANSWER_HOOKS, Channel, Dispatcher
 from mealshare.core.settings import SettingsError, overlay_environment, parse_settings, setting
 
 LISTENING = "server.listening"
@@ -101,6 +101,7 @@ class Server:
         self._listeners = [item for item in self._map.values() if isinstance(item, BaseWSGIServer)]
         for listener in self._listeners:
             listener.channel_class = Channel
+            listener.answer_hooks = (registry or {}).get(ANSWER_HOOKS, ())
         self._deadline: float | None = None
 
     @property

@@ -20,6 +20,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from mealshare.api.reply import VARY
+from mealshare.core.http_server import ANSWER_HOOKS
 from mealshare.core.settings import SettingsError, setting, settings_of
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -160,7 +161,10 @@ def _tokens(name: str, values: tuple[str, ...]) -> tuple[str, ...]:
 
 def includeme(config: Configurator) -> None:
     """Register the settings, check them now rather than at the first request, and install the tween."""
-    Cors(config.declare_settings(CorsSettings, prefix="cors"))
+    cors = Cors(config.declare_settings(CorsSettings, prefix="cors"))
+    config.registry.setdefault(ANSWER_HOOKS, []).append(
+        lambda path, origin: cors.actual(origin) if origin is not None and applies_to(path) else []
+    )
     config.add_tween(
         "mealshare.api.cors.cors_tween_factory",
         under=(

@@ -11,8 +11,10 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
+import orjson
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
@@ -37,25 +39,22 @@ ANSWER_HEADERS = (
     ("X-Frame-Options", "DENY"),
 )
 
+#: Further headers for an answer that the server makes itself, by the request's path and its Origin.  What stands in the
+#: registry under ANSWER_HOOKS is asked: the application knows about HTTPS and about CORS.
+AnswerHook = Callable[[str, str | None], list[tuple[str, str]]]
+ANSWER_HOOKS = "server_answer_hooks"
+
 log = logging.getLogger(__name__)
 
 
 class _Unavailable(Error):  # type: ignore[misc]
-    """Too many requests wait; made by the server, so that the application is spared."""
+    """RFC 9110, 15.6.4: too many requests wait; made by the server, so that the application is spared."""
 
-    def __init__(self, path: str) -> None:
+    code = 503
+    reason = "Service Unavailable"
+
+    def __init__(self) -> None:
         super().__init__("Too many requests are waiting. Please try again in a few seconds.")
-        self._problem = path.startswith("/api/")
-
-    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
-        """RFC 9110, 15.6.4; to clients of the API as a problem (RFC 9457)."""
-        status = "503 Service Unavailable"
-        if self._problem:
-            kind = "application/problem+json"
-            body = f'{{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"{self.body}"}}'
-        else:
-            kind, body = "text/plain; charset=utf-8", f"{self.body}\n"
-        return status, [("Content-Type", kind), ("Retry-After", str(RETRY_AFTER_SECONDS))], body.encode()
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
@@ -97,9 +96,26 @@ class _Task(_ClosingTask, WSGITask):  # type: ignore[misc]
 
 class _ErrorTask(_ClosingTask, ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
-        """The answer, with the headers that every answer has."""
-        self.response_headers.extend(ANSWER_HEADERS)
-        super().execute()
+        """The answer, with the headers that every answer has; to clients of the API as a problem (RFC 9457)."""
+        request, error = self.request, self.request.error
+        # A request that was refused early may not have got as far as having either.
+        path, origin = getattr(request, "path", ""), getattr(request, "headers", {}).get("ORIGIN")
+        if path.startswith("/api/"):
+            kind = "application/problem+json"
+            body = orjson.dumps(
+                {"type": "about:blank", "title": error.reason, "status": error.code, "detail": error.body}
+            )
+        else:
+            kind, body = "text/plain; charset=utf-8", f"{error.reason}\n\n{error.body}\n".encode()
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers = [*ANSWER_HEADERS, ("Content-Type", kind)]
+        if error.code == 503:
+            self.response_headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
+        for hook in getattr(self.channel.server, "answer_hooks", ()):
+            self.response_headers.extend(hook(path, origin))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
@@ -136,7 +152,7 @@ class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
         with self.lock:
             express = request.error is not None or request.path in EXPRESS_PATHS
             if not express and len(self.queue) - self._idle() >= self._backlog:
-                request.error = _Unavailable(request.path)
+                request.error = _Unavailable()
                 self._shed += 1
                 express = True
             if express:

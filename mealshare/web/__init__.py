@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pyramid.config import Configurator
 from pyramid.events import BeforeRender
+from pyramid.viewderivers import INGRESS
 
 from mealshare.web.flash import flash
-from mealshare.web.static import static_version
+from mealshare.web.static import reads_only, static_version
 from mealshare.web.ui import Ui, add_slot
 
 
@@ -24,6 +25,8 @@ def includeme(config: Configurator) -> None:
     registry["static_prefix"] = f"/static/{version}"
     registry["slots"] = {}
     config.add_directive("add_slot", add_slot, action_wrap=False)
+    # Before CSRF: no token would make the method a right one.
+    config.add_view_deriver(reads_only, name="reads_only", under=INGRESS, over="csrf_first")
     # The address changes with the content, so that a browser may keep it for ever; relative imports stay inside it.
     config.add_static_view(f"static/{version}", "mealshare:web/static", cache_max_age=31_536_000)
     config.add_static_view("static", "mealshare:web/static", cache_max_age=3600)

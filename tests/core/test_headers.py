@@ -12,6 +12,7 @@ from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
 from pyramid.response import Response
 
+from mealshare.core.http_server import ANSWER_HOOKS
 from mealshare.core.security.headers import COMMON, DATA_CSP, HSTS, HTML_CSP
 from mealshare.core.security.permissions import CorePermission
 from tests.core.wiring import ANN, call, small_router
@@ -68,7 +69,7 @@ ANSWERS = [
     ("GET", "/unchanged", 304), ("GET", "/nothing", 204), ("GET", "/missing", 404), ("GET", "/api/missing", 404),
     ("GET", "/api/only-post", 405), ("POST", "/page", 403), ("GET", "/boom", 500), ("GET", "/\xff", 400),
     ("GET", "/api/\xff", 400), ("GET", "/health/live", 200), ("GET", "/static/css/mealshare.css", 200),
-    ("GET", "/static/missing.css", 404), ("OPTIONS", "/api/only-post", 204), ("GET", "/robots.txt", 200),
+    ("GET", "/static/missing.css", 404), ("POST", "/static/css/mealshare.css", 405), ("OPTIONS", "/api/only-post", 204), ("GET", "/robots.txt", 200),
     ("GET", "/bare", 500),
 ]  # fmt: skip
 
@@ -96,6 +97,18 @@ def test_every_answer_has_them(
     else:
         assert policy == (HTML_CSP if answer.content_type == "text/html" else DATA_CSP)
         assert ("Cross-Origin-Opener-Policy" in answer.headers) is (answer.content_type == "text/html")
+
+
+def test_answers_of_the_server_itself_have_hsts_too(router: Any) -> None:
+    headers = [header for hook in router.registry[ANSWER_HOOKS] for header in hook("/", None)]
+    https = router.registry["base_url"] == HTTPS
+    assert (("Strict-Transport-Security", HSTS) in headers) is https
+
+
+def test_a_file_is_only_ever_read(router: Any) -> None:
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        answer = call(router, method, "/static/css/mealshare.css")
+        assert (answer.status_int, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
 def test_the_bare_answer_is_the_one_of_last_resort(router: Any) -> None:

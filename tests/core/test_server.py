@@ -6,6 +6,7 @@ Run as a program, this file is the application under test: it serves itself with
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import resource
 import signal
@@ -22,6 +23,7 @@ import pytest
 from pyramid.config import Configurator
 from pyramid.registry import Registry
 
+from mealshare.core.http_server import ANSWER_HOOKS
 from mealshare.core.settings import SettingsError
 from mealshare.server import ServerSettings, _refuse_new, find_registry, read_settings, serve
 
@@ -36,6 +38,7 @@ class Application:
 
     def __init__(self) -> None:
         self.registry = Registry("tests")
+        self.registry[ANSWER_HOOKS] = [lambda path, origin: [("X-Asked", f"{path} {origin}")]]
         self.registry["on_serve"] = [lambda: self.start("one"), lambda: self.start("two"), lambda: None]
 
     def start(self, name: str) -> Callable[[], object]:
@@ -328,6 +331,18 @@ def test_too_many_waiting_requests_are_refused_at_once_and_health_is_not(start: 
     assert server.get("/").status == 200
     assert server.end() == 0
     assert server.errors.count("server.overloaded") == 1
+
+
+def test_the_application_adds_to_what_the_server_answers_itself(start: Callable[..., Running]) -> None:
+    server = start("max_request_body_size=2000")
+    refused = server.raw(b"POST /api/meals HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\nContent-Length: 5000\r\n\r\n")
+    head, _, body = refused.partition(b"\r\n\r\n")
+    assert b"\r\nX-Asked: /api/meals http://b\r\n" in head
+    assert b"\r\nContent-Type: application/problem+json\r\n" in head
+    problem = json.loads(body)
+    assert (problem["status"], problem["title"]) == (413, "Request Entity Too Large")
+    # One that was refused before it had a path is answered all the same.
+    assert b"X-Asked:  None" in server.raw(b"nonsense\r\n\r\n")
 
 
 def test_no_answer_names_the_server_and_its_own_have_the_headers(start: Callable[..., Running]) -> None:

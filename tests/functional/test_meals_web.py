@@ -21,7 +21,7 @@ def post_meal(app, **fields):
     form = compose(app)
     for name, value in fields.items():
         form[name] = value
-    return form.submit()
+    return form.submit(expect_errors=True)
 
 
 def test_look_without_account_or_cookie(app):
@@ -215,6 +215,22 @@ def test_a_name_in_the_address_that_is_not_the_eaters_is_404(app, make_user, tok
     make_user("tom")
     app.get(f"/@tom/{meal['id']}", status=404)
     app.get(f"/@Mei/{meal['id']}")
+
+
+def test_the_permanent_address_leads_to_the_page(app, make_user, token):
+    meal = app.post_json("/api/meals", {"food": "mine"}, headers=token(app, make_user("mei"))).json
+    uri = meal["uri"].removeprefix("http://localhost")
+    assert app.get(uri, status=303).headers["Location"] == meal["url"]
+    app.get(uri.replace("mei", "tom"), status=404)
+
+
+def test_a_visitor_cannot_fill_the_site_with_kept_meals(app, new_app, rate_limits):
+    statuses = [compose(visitor).submit(expect_errors=True).status_int for visitor in (new_app() for _ in range(31))]
+    assert set(statuses[:30]) == {422}  # An empty form is not a meal, but its basket counts.
+    page = post_meal(app, food="toast")
+    assert page.status_int == 422
+    assert "too often" in page
+    assert page.forms[_index(page)]["food"].value == "toast"
 
 
 def test_older_meals_come_by_a_plain_link(app, make_user, token):

@@ -10,6 +10,8 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.tweens import INGRESS
 
+from mealshare.core.http_server import ANSWER_HOOKS
+
 COMMON = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
@@ -72,5 +74,8 @@ def headers_tween_factory(handler: Callable[[Request], Any], registry: Any) -> C
 
 
 def includeme(config: Configurator) -> None:
-    """Install the tween."""
+    """Install the tween, and what of it also holds for answers that the server makes itself."""
+    https = config.registry["base_url"].startswith("https:")
+    hsts = [("Strict-Transport-Security", HSTS)] if https else []
+    config.registry.setdefault(ANSWER_HOOKS, []).append(lambda path, origin: hsts)
     config.add_tween("mealshare.core.security.headers.headers_tween_factory", under=INGRESS)

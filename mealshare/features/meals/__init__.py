@@ -64,6 +64,7 @@ def includeme(config: Configurator) -> None:
     config.add_route("meal.new", "/new")
     config.add_route("meal.edit", "/@{username}/{id}/edit", factory=MealsOfPerson, traverse="/{username}/{id}")
     config.add_route("meal.delete", "/@{username}/{id}/delete", factory=MealsOfPerson, traverse="/{username}/{id}")
+    config.add_route("meal.uri", "/users/{username}/posts/{id}", factory=MealsOfPerson, traverse="/{username}/{id}")
     config.add_route("meal", "/@{username}/{id:[0-9]+}", factory=MealsOfPerson, traverse="/{username}/{id}")
     config.add_api_route("api.meals", "/api/meals")
     config.add_api_route("api.meals.today", "/api/meals/today")

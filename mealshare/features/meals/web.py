@@ -40,6 +40,12 @@ def show(context: MealContext, request: Request) -> dict[str, Any]:
     return values | {"title": meal_title(context.card, ui), "actions": card_actions(ui, context.card)}
 
 
+@view_config(route_name="meal.uri", request_method="GET", context=MealContext, permission=MealPermission.VIEW)
+def meal_uri(context: MealContext, request: Request) -> HTTPSeeOther:
+    """The permanent address of a meal leads to the page about it."""
+    return HTTPSeeOther(context.card.url)
+
+
 @view_config(
     route_name="meal.new", request_method="GET", permission=CorePermission.PUBLIC, renderer="templates/edit.pt"
 )
@@ -66,6 +72,7 @@ def post(context: Any, request: Request) -> Any:
     except InputInvalid as invalid:
         form.fail_with(invalid)
         return _compose_page(request, form)
+    drafts.forget(request)
     request.flash(_("Published. Enjoy your meal!"))
     return HTTPSeeOther(f"/@{request.identity.username}/{posted.id}")
 

@@ -18,14 +18,7 @@ from mealshare.features.media.checks import check_description, check_picture
 from mealshare.features.media.events import MediaDescribed, MediaRemoved
 from mealshare.features.media.files import files_of, new_key, original_file, put_with
 from mealshare.features.media.models import Media, MediaState, UploadBasket
-from mealshare.features.media.queries import (
-    COLUMNS,
-    BasketView,
-    MediaRow,
-    basket_values,
-    media_in_basket,
-    waiting_media,
-)
+from mealshare.features.media.queries import COLUMNS, BasketView, MediaRow, basket_values
 from mealshare.features.media.settings import MediaSettings
 
 PROCESS = "media.process"
@@ -75,10 +68,6 @@ class MediaService:
             self.storage.delete(original)
             raise
         return as_row(media)
-
-    def unattached(self, account_id: int, ids: Sequence[str]) -> list[MediaRow]:
-        """Those of the account's pictures that ``ids`` name and no post shows."""
-        return waiting_media(self.work.connection, account_id, ids)
 
     def attach(self, account_id: int, post_id: int, items: Sequence[tuple[int, str | None]]) -> bool:
         """Let the account's post show exactly the pictures ``items`` (id, words or None: as they are), in this order.
@@ -141,10 +130,6 @@ class MediaService:
             self.work.session.add(basket)
             self.work.session.flush()
         return basket, token
-
-    def basket_media(self, basket_id: int) -> list[MediaRow]:
-        """The pictures in a basket, in order of their upload."""
-        return media_in_basket(self.work.connection, basket_id)
 
     def claim_basket(self, token: str, account_id: int) -> BasketView | None:
         """Give what is in the basket to the account, and do away with the basket; None when there is none."""

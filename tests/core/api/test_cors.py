@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
+from mealshare.core.http_server import ANSWER_HOOKS
 from mealshare.core.settings import SettingsError
 from tests.core.api.conftest import ORIGIN, Make
 
@@ -68,6 +69,15 @@ def test_answers_of_413_and_304(app: TestApp) -> None:
     headers = {"Origin": ORIGIN, "Content-Type": "application/json"}
     assert app.post("/api/things", b" " * 1_100_000, headers=headers, status=413).headers[GRANT] == ORIGIN
     assert app.get("/api/tagged", headers={"Origin": ORIGIN, "If-None-Match": "*"}, status=304).headers[GRANT] == ORIGIN
+
+
+def test_answers_that_the_server_makes_itself(app: TestApp) -> None:
+    def headers(path: str, origin: str | None) -> dict[str, str]:
+        return dict(header for hook in app.app.registry[ANSWER_HOOKS] for header in hook(path, origin))
+
+    assert headers("/api/things", ORIGIN)[GRANT] == ORIGIN
+    for path, origin in (("/api/things", "https://evil.example"), ("/api/things", None), ("/", ORIGIN), ("", ORIGIN)):
+        assert GRANT not in headers(path, origin)
 
 
 @pytest.mark.parametrize("path", ["/page", "/docs", "/missing", "/", "/apis/x", "/media"])

@@ -109,3 +109,14 @@ def test_every_truncation_is_refused_or_shown(name: str) -> None:
                 assert refused.code in {"broken", "unsupported_type"}  # noqa: PT017 - both outcomes are right.
     with pytest.raises(ImageRefused):
         make_variants(data[: len(data) // 2])
+
+
+def test_a_jpeg_without_its_end_is_broken() -> None:
+    """The decoder would fill the missing rows with grey and call that a picture."""
+    data = corpus.samples()["image/jpeg"]
+    assert make_variants(data).width
+    for length in (len(data) - 2, len(data) - 200):
+        for step in (probe, make_variants):
+            with pytest.raises(ImageRefused) as refused:
+                step(data[:length])
+            assert refused.value.code == "broken"

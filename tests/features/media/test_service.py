@@ -18,7 +18,7 @@ from mealshare.core.text import clean_text
 from mealshare.features.media.events import MediaDescribed, MediaRemoved
 from mealshare.features.media.factory import media_service
 from mealshare.features.media.models import UploadBasket
-from mealshare.features.media.queries import find_basket
+from mealshare.features.media.queries import find_basket, media_in_basket, waiting_media
 from mealshare.features.media.service import MAX_IN_BASKET
 from tests.features.media.helpers import pictures, stored, upload
 
@@ -213,8 +213,9 @@ def test_somebody_elses_picture_is_not_found(registry, mei, make_user, picture):
         for act in (lambda: service.remove(other, id), lambda: service.describe(other, id, "mine")):
             with pytest.raises(NotFound):
                 act()
-        assert service.unattached(other, [str(id)]) == []
-        assert [row["id"] for row in service.unattached(mei.account_id, [str(id), "x", "-1", "9" * 30])] == [id]
+        assert waiting_media(work.connection, other, [str(id)]) == []
+        mine = waiting_media(work.connection, mei.account_id, [str(id), "x", "-1", "9" * 30])
+        assert [row["id"] for row in mine] == [id]
 
 
 def test_pictures_of_a_post_go_with_their_files(registry, mei, picture, post, run_jobs):
@@ -239,7 +240,7 @@ def test_a_basket_is_kept_found_and_claimed_once(registry, mei, picture):
         row = service.upload(picture(), basket_id=basket.id, description="soup")
         again, same = service.open_basket(token)
         assert (again.id, same) == (basket.id, token)
-        assert [item["id"] for item in service.basket_media(basket.id)] == [row["id"]]
+        assert [item["id"] for item in media_in_basket(work.connection, basket.id)] == [row["id"]]
     with registry["read_engine"].connect() as connection:
         view = find_basket(connection, token)
         assert view.form == {"data": {"food": "soup"}}
