@@ -19,6 +19,7 @@ def _add_globals(event: BeforeRender) -> None:
 
 def includeme(config: Configurator) -> None:
     """Install the face; features add routes and templates of their own."""
+    config.include("mealshare.web.compiled")
     config.include("pyramid_chameleon")
     registry = config.registry
     version = static_version()

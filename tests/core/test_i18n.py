@@ -111,6 +111,8 @@ def test_the_account_beats_the_cookie_and_the_cookie_the_header() -> None:
     assert negotiate("zh_CN", "en", "en") == "zh_CN"
     assert negotiate(None, "zh_CN", "en") == "zh_CN"
     assert negotiate("", "en", "zh") == "en"
+    assert negotiate(None, None, "fr", "zh_CN") == "zh_CN"
+    assert negotiate(None, None, "en", "zh_CN") == "en"
     assert negotiate("fr", "xx", "zh") == "zh_CN"
     assert negotiate(None, None, None) == "en"
     assert negotiate(b"zh", 3, ["zh"]) == "en"  # type: ignore[arg-type]

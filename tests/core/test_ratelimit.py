@@ -119,7 +119,7 @@ def test_the_switch_turns_all_limits_off() -> None:
 class Unreachable(BoundedMemoryStorage):
     """A storage whose server is gone."""
 
-    STORAGE_SCHEME = ["mealshare-unreachable"]  # noqa: RUF012
+    STORAGE_SCHEME = ["mealshare-unreachable"]
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         raise ConnectionRefusedError

@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, event, func, select, update
 
 from mealshare.core import clock
 from mealshare.core.db import record_statements
 from mealshare.core.jobs.models import Job
+from mealshare.core.security.passwords import hash_password
+from mealshare.features.accounts import service_passwords
 from mealshare.features.accounts.models import Account, PasswordReset, Session, User
 from tests.features.accounts.site import NEW_PASSWORD, Browser, Site, bearer, browser, link_in, site
 from tests.people import PASSWORD
@@ -205,3 +207,38 @@ def test_a_link_that_never_was(site: Site, browser: Browser) -> None:
     fields = {"token": "x" * 43, "new_password": NEW_PASSWORD, "again": NEW_PASSWORD, "csrf_token": token}
     assert browser.post("/password/reset", fields, expect_errors=True).status_int == 404
     assert site.execute(select(func.count()).select_from(Session)) == [(0,)]
+
+
+@pytest.mark.parametrize("way", ["change", "reset"])
+def test_a_password_is_hashed_before_the_transaction_begins(
+    site: Site, browser: Browser, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """A hash takes long, and on SQLite whoever writes keeps all other writers waiting."""
+    site.user("ada")
+    link = reset_link(site, browser) if way == "reset" else ""
+    if way == "change":
+        browser.sign_in()
+    steps: list[str] = []
+
+    def hashed(password: str) -> str:
+        steps.append("hash")
+        return hash_password(password)
+
+    def begun(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if not options.get("mealshare_read") and options.get("isolation_level") != "AUTOCOMMIT":
+            steps.append("begin")
+
+    monkeypatch.setattr(service_passwords, "hash_password", hashed)
+    page = browser.get(link) if link else None
+    event.listen(site.registry["engine"], "begin", begun)
+    try:
+        if page is None:
+            change(browser)
+        else:
+            form = next(form for form in page.forms.values() if form.action == "/password/reset")
+            form["new_password"] = form["again"] = NEW_PASSWORD
+            assert form.submit().status_int == 303
+    finally:
+        event.remove(site.registry["engine"], "begin", begun)
+    assert steps[:2] == ["hash", "begin"]

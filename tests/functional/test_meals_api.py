@@ -231,6 +231,10 @@ def test_delete_leaves_nothing_behind(app, make_user, token, registry):
             for table in ("post_tags", "post_revisions", "likes")
         }
         row = connection.exec_driver_sql("SELECT food, note, note_html, uri FROM posts").one()
+        when = connection.exec_driver_sql(
+            "SELECT eaten_at, eaten_on, time_zone, meal_type, language, place_id, likes_count FROM posts"
+        ).one()
+    assert tuple(when) == (None, None, None, None, None, None, 0)
     assert counts == {"post_tags": 0, "post_revisions": 0, "likes": 0}
     assert tuple(row) == ("", "", "", meal["uri"])
 

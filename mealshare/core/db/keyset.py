@@ -42,10 +42,6 @@ class Page(Generic[T]):
     next_max_id: int | None = None
     prev_min_id: int | None = None
 
-    def map(self, function: Callable[[T], T]) -> Page[T]:
-        """The same page with every item passed through ``function``."""
-        return Page([function(item) for item in self.items], self.next_max_id, self.prev_min_id)
-
 
 def make_page(rows: Sequence[T], window: Window, key: Callable[[T], int]) -> Page[T]:
     """The page of ``window`` from ``rows``, which were read with ``window.fetch_limit`` in the window's direction."""

@@ -77,5 +77,5 @@ def includeme(config: Configurator) -> None:
     """Install the tween, and what of it also holds for answers that the server makes itself."""
     https = config.registry["base_url"].startswith("https:")
     hsts = [("Strict-Transport-Security", HSTS)] if https else []
-    config.registry.setdefault(ANSWER_HOOKS, []).append(lambda path, origin: hsts)
+    config.registry.setdefault(ANSWER_HOOKS, []).append(lambda *_request: hsts)
     config.add_tween("mealshare.core.security.headers.headers_tween_factory", under=INGRESS)

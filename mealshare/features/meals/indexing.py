@@ -48,12 +48,6 @@ class TagIndex:
         counted_before, counted_after = (old if listed_before else set()), (new if listed_after else set())
         self._add({tag_id: 1 if tag_id in counted_after else -1 for tag_id in counted_after ^ counted_before})
 
-    def relist(self, post_id: int, *, before: bool, after: bool) -> None:
-        """The post's tags stay, but whether it counts for them may change."""
-        if before != after:
-            ids = self.session.scalars(select(PostTag.tag_id).where(PostTag.post_id == post_id))
-            self._add(dict.fromkeys(ids, 1 if after else -1))
-
     def _ids(self, tags: Sequence[TagName]) -> list[int]:
         if not tags:
             return []

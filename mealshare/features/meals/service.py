@@ -117,20 +117,6 @@ class MealService:
             self.work.publish(MealEdited(post.id, account_id))
         return post
 
-    def set_visibility(self, account_id: int, meal_id: int, visibility: Visibility) -> Meal:
-        """Change who may see the account's meal; this does not mark it as edited."""
-        post = self._own(account_id, meal_id, None)
-        was = post.visibility
-        if was != visibility:
-            post.visibility = visibility
-            post.version += 1
-            TagIndex(self.work.session).relist(
-                post.id, before=was == Visibility.PUBLIC, after=visibility == Visibility.PUBLIC
-            )
-            self._count(account_id, before=was, after=visibility)
-            self.work.publish(MealEdited(post.id, account_id))
-        return post
-
     def delete(self, account_id: int, meal_id: int, *, version: int | None = None) -> None:
         """Delete the account's meal: its address stays taken, its words, pictures and revisions go."""
         session = self.work.session

@@ -129,4 +129,3 @@ def test_a_page_knows_its_neighbours(rows: list[int], window: Window, expected: 
 def test_the_largest_id_is_below_nothing() -> None:
     assert MAX_ID == 2**63 - 1
     assert Window().fetch_limit == Window().limit + 1
-    assert Page([1, 2], 1, 2).map(lambda row: row * 10) == Page([10, 20], 1, 2)

@@ -60,7 +60,7 @@ def test_an_upload_is_a_row_a_file_and_a_job(registry, mei, picture):
 
 
 def test_a_rolled_back_upload_leaves_nothing(registry, mei, picture):
-    with pytest.raises(Boom), registry["open_work"]() as work:  # noqa: PT012 - the block is the transaction.
+    with pytest.raises(Boom), registry["open_work"]() as work:
         media_service(work, registry).upload(picture(), account_id=mei.account_id)
         assert len(stored(registry)) == 1
         raise Boom
@@ -70,7 +70,7 @@ def test_a_rolled_back_upload_leaves_nothing(registry, mei, picture):
 
 
 def test_a_savepoint_decides_nothing_about_the_file(registry, mei, picture):
-    with pytest.raises(Boom), registry["open_work"]() as work:  # noqa: PT012 - the block is the transaction.
+    with pytest.raises(Boom), registry["open_work"]() as work:
         media_service(work, registry).upload(picture(), account_id=mei.account_id)
         with work.session.begin_nested():
             pass
