@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from html import escape
 from typing import Literal, NamedTuple, TypeVar
+from urllib.parse import quote
 
 import nh3
 from linkify_it import LinkifyIt
@@ -123,6 +124,11 @@ def normalise_tag(text: str) -> Tag:
     if not any(unicodedata.category(char)[0] == "L" for char in key) or unicodedata.category(key[0])[0] == "M":
         raise ValueError("tag_letter")
     return Tag(key, display)
+
+
+def tag_path(name: str) -> str:
+    """The path of a tag's page, by its key or any way to write it; percent-encoded (RFC 3986), fit for a URI."""
+    return f"/tags/{quote(name, safe='')}"
 
 
 def _fold(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import timeit
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -55,13 +54,6 @@ def test_an_old_relative_time_is_the_date_of_the_zone() -> None:
     assert relative_time(then, NOW, "en") == "Jan 1"
     assert relative_time(then, NOW, "en", "America/New_York") == "Dec 31, 2025"
     assert relative_time(then, datetime(2026, 1, 10, tzinfo=UTC), "en", "Asia/Shanghai") == "Jan 1"
-
-
-def test_a_warm_relative_time_costs_a_microsecond_or_so() -> None:
-    then = NOW - timedelta(minutes=5)
-    relative_time(then, NOW, "zh_CN")
-    fastest = min(timeit.repeat(lambda: relative_time(then, NOW, "zh_CN"), number=2000, repeat=5)) / 2000
-    assert fastest < 5e-6
 
 
 def test_short_date() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -14,7 +13,7 @@ from mealshare.core.errors import FieldError, InputInvalid, NotFound
 from mealshare.core.ids import new_id
 from mealshare.core.security.identity import Role
 from mealshare.core.security.passwords import hash_password
-from mealshare.core.text import extract_mentions, render_note
+from mealshare.core.text import extract_mentions, render_note, tag_path
 from mealshare.core.work import Work
 from mealshare.features.accounts import checks, queries
 from mealshare.features.accounts.events import AccountRegistered, ProfileChanged, RoleChanged
@@ -128,7 +127,7 @@ class AccountService:
         urls = queries.person_urls(self.work.connection, extract_mentions(bio)[:_MAX_MENTIONS])
         return render_note(
             bio,
-            tag_url=lambda key: f"{self.base_url}/tags/{quote(key, safe='')}",
+            tag_url=lambda key: self.base_url + tag_path(key),
             mention_url=lambda name: urls.get(name.lower()),
         ).html
 

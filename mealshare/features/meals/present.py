@@ -15,6 +15,7 @@ from pyramid.registry import Registry
 from mealshare.core.cache.fragments import Fragments
 from mealshare.core.dates import rfc3339
 from mealshare.core.security.identity import Identity
+from mealshare.core.text import tag_path
 from mealshare.features.meals.queries import Card, TagRow
 from mealshare.features.meals.schemas import (
     AllergensOut,
@@ -114,7 +115,7 @@ class MealJson:
 
 def tag_url(base_url: str, name: str) -> str:
     """The address of a tag's page, by its name as somebody wrote it."""
-    return f"{base_url}/tags/{name}"
+    return base_url + tag_path(name)
 
 
 def tag_summary(tag: TagRow, base_url: str) -> TagSummary:

@@ -14,7 +14,7 @@ from mealshare.core.clock import now
 from mealshare.core.dates import eaten_on, to_local
 from mealshare.core.errors import InputInvalid, NotFound, PreconditionFailed
 from mealshare.core.ids import new_id, new_id_at
-from mealshare.core.text import Rendered, Tag, extract_mentions, normalise_tag, render_note
+from mealshare.core.text import Rendered, Tag, extract_mentions, normalise_tag, render_note, tag_path
 from mealshare.core.work import Work
 from mealshare.features.accounts.models import Account, User
 from mealshare.features.accounts.queries import person_urls
@@ -198,7 +198,7 @@ class MealService:
         found = person_urls(self.work.connection, names) if names else {}
         return render_note(
             note,
-            tag_url=lambda key: f"{self.base_url}/tags/{key}",
+            tag_url=lambda key: self.base_url + tag_path(key),
             mention_url=lambda name: found.get(name.lower()),
         )
 
