@@ -9,7 +9,11 @@ from typing import Any
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
 
 from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.router import Router
+
+from mealshare.core.db.migrate import SchemaError
+from mealshare.core.settings import SettingsError
 
 __version__ = "0.1.0"
 
@@ -51,4 +55,10 @@ def configure(settings: dict[str, Any]) -> Configurator:
 def main(global_config: dict[str, str], **settings: Any) -> Router:
     """The WSGI application, as ``use = egg:mealshare`` in an ini file asks for it."""
     config = configure({key: value for key, value in global_config.items() if key in ("here", "__file__")} | settings)
-    return config.make_wsgi_app()
+    try:
+        return config.make_wsgi_app()
+    except ConfigurationExecutionError as error:
+        # What is wrong with a setting or with the database is for the host to read, without Pyramid's wrapping.
+        if isinstance(error.evalue, SettingsError | SchemaError):
+            raise error.evalue from None
+        raise

@@ -11,6 +11,8 @@ import pytest
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationExecutionError
 
+from mealshare import main
+from mealshare.core.db.migrate import SchemaError
 from mealshare.core.settings import (
     NAMED_FILE,
     Secret,
@@ -232,3 +234,13 @@ def test_a_wrong_setting_stops_the_real_boot_with_its_name(tmp_path: Path, name:
     settings = site_settings(tmp_path, f"sqlite:///{tmp_path}/x.sqlite", "http://localhost")
     with pytest.raises(SettingsError, match=rf"\b{name}\b"):
         main({}, **(settings | {name: value}))
+
+
+def test_the_application_says_plainly_what_is_wrong_with_its_settings(tmp_path: Path) -> None:
+    given = site_settings(tmp_path, f"sqlite:///{tmp_path}/site.sqlite", "http://localhost") | {
+        "db.check_revision": "false"
+    }
+    with pytest.raises(SettingsError, match=r"^unknown setting: stove\.heat$"):
+        main({}, **given, **{"stove.heat": "9"})
+    with pytest.raises(SchemaError, match="mealshare db upgrade"):
+        main({}, **given | {"db.check_revision": "true"})
