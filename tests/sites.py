@@ -48,8 +48,6 @@ def site_settings(folder: Path, database_url: str, base_url: str) -> dict[str, s
         "site.secret": "tests-only-AlsoKnownToEverybody-0123456789-zyxwvutsrq",
         "jwt.secret": "tests-only-KnownToEverybody-0123456789-abcdefghijklmnop",
         "db.url": database_url,
-        # At least as many as a test has threads.
-        "db.pool_size": "24",
         "storage.folder": str(folder / "media"),
         "mail.folder": str(folder / "mail"),
         "ratelimit.enabled": "false",

@@ -19,6 +19,7 @@ from pyramid.request import Request
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from mealshare.core.db.session import release_reader
 from mealshare.core.jobs.queue import JobQueue
 
 Handler = Callable[["Work", Any], None]
@@ -72,6 +73,16 @@ def _request_work(request: Request) -> Work:
     return Work(request.db, request.registry["events"], queue)
 
 
+def _request_open_work(request: Request) -> Any:
+    """A unit of work of its own within a request, for what must stand whatever becomes of the request.
+
+    The read connection goes back first: a request that held one while it waits for another could wait for ever, when
+    all of the pool's connections are held by such requests.
+    """
+    release_reader(request)
+    return request.registry["open_work"]()
+
+
 def _opener(registry: Registry) -> Callable[[], Any]:
     @contextmanager
     def open_work() -> Iterator[Work]:
@@ -90,8 +101,9 @@ def _opener(registry: Registry) -> Callable[[], Any]:
 
 
 def includeme(config: Configurator) -> None:
-    """Add ``config.subscribe``, ``request.work`` and ``registry["open_work"]``."""
+    """Add ``config.subscribe``, ``request.work``, ``request.open_work()`` and ``registry["open_work"]``."""
     config.registry["events"] = EventBus()
     config.registry["open_work"] = _opener(config.registry)
     config.add_directive("subscribe", _subscribe, action_wrap=False)
     config.add_request_method(_request_work, "work", reify=True)
+    config.add_request_method(_request_open_work, "open_work")

@@ -123,7 +123,7 @@ def login(context: Any, request: Request, body: LoginInput) -> Reply:
 def refresh(context: Any, request: Request, body: RefreshInput) -> Reply:
     """A new pair of tokens for a refresh token."""
     # In a transaction of its own: a token that was used before ends its grant although the answer is an error.
-    with request.registry["open_work"]() as work:
+    with request.open_work() as work:
         service = TokenService(work, auth_settings(request), request.registry["access_tokens"])
         outcome = service.refresh(body.refresh_token)
     if isinstance(outcome, RefreshRefused):

@@ -47,7 +47,7 @@ def registration(request: Request) -> Registration:
     """Who decides about applications; reads only."""
     registry = request.registry
     policy = settings_of(registry, SiteSettings).registration
-    return Registration(request.conn, registry["ratelimit"], registry["open_work"], letters(registry), policy)
+    return Registration(request.conn, registry["ratelimit"], request.open_work, letters(registry), policy)
 
 
 def password_check(request: Request) -> PasswordCheck:

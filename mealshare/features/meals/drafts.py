@@ -43,14 +43,14 @@ def keep(request: Request, form: Form[MealInput], data: dict[str, Any]) -> HTTPS
     if not jar.get(request, BASKET_COOKIE) and not _may_start(request, form):
         finish(form, data, [], [])
         return None
-    with request.registry["open_work"]() as work:
+    with request.open_work() as work:
         basket, token = media_service(work, request.registry).open_basket(jar.get(request, BASKET_COOKIE))
         basket_id = basket.id
     known = media_in_basket(request.conn, basket_id)
     stored = store_uploads(request, form, basket_id=basket_id)
     finish(form, data, in_order(kept_media(form, known), stored), [*known, *stored])
     meal = form.validate(data)
-    with request.registry["open_work"]() as work:
+    with request.open_work() as work:
         basket, token = media_service(work, request.registry).open_basket(token)
         text = orjson.dumps({"data": data, "values": {k: v for k, v in form.values.items() if k in FIELDS}})
         # What is longer is no meal: the visitor sees what is wrong with it, and the site does not keep megabytes.

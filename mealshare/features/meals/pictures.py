@@ -44,7 +44,7 @@ def store_uploads(request: Request, form: Form[MealInput], **owner: int) -> list
 
 def _store(request: Request, form: Form[MealInput], upload: Upload, owner: dict[str, int]) -> Mapping[str, Any] | None:
     try:
-        with request.registry["open_work"]() as work:
+        with request.open_work() as work:
             service = media_service(work, request.registry)
             return service.upload(upload.data, description=upload.description, **owner)
     except InputInvalid as invalid:
