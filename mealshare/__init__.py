@@ -12,8 +12,7 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.router import Router
 
-from mealshare.core.db.migrate import SchemaError
-from mealshare.core.settings import SettingsError
+from mealshare.core.settings import BootError
 
 __version__ = "0.1.0"
 
@@ -59,6 +58,6 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
         return config.make_wsgi_app()
     except ConfigurationExecutionError as error:
         # What is wrong with a setting or with the database is for the host to read, without Pyramid's wrapping.
-        if isinstance(error.evalue, SettingsError | SchemaError):
+        if isinstance(error.evalue, BootError):
             raise error.evalue from None
         raise

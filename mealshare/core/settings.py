@@ -36,7 +36,11 @@ NAMED_FILE = frozenset({"jwt.private_key_file", "mail.ca_file"})
 T = TypeVar("T")
 
 
-class SettingsError(Exception):
+class BootError(Exception):
+    """The site cannot start; the message is for its host."""
+
+
+class SettingsError(BootError):
     """The configuration cannot be used; the message names the setting and says what is wrong with it."""
 
 

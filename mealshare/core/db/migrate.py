@@ -12,10 +12,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from mealshare.core.settings import BootError
+
 log = logging.getLogger(__name__)
 
 
-class SchemaError(Exception):
+class SchemaError(BootError):
     """The database is not at the newest migration; the message says which command mends it."""
 
 
