@@ -26,12 +26,12 @@ REQUIRES = [
     "PyJWT[crypto]>=2.10,<3",  # access tokens
     "argon2-cffi>=23.1",  # password hashes
     "dogpile.cache>=1.4,<2",  # the cache's interface, and its Redis backend
-    "limits>=5,<6",  # rate limits
     "Pillow>=12,<14",  # pictures
     "blurhash>=1.1.4,<2",  # their placeholders
     "nh3>=0.2.18",  # sanitises HTML
     "linkify-it-py>=2,<3",  # finds links in words
     "Babel>=2.16,<3",  # dates, times, plurals
+    "brotli>=1.1,<2",  # smaller answers, beside gzip
     "tzdata",  # time zones where the system has none
     "click>=8.2,<9",  # the command line
 ]
@@ -44,6 +44,10 @@ DEV = [
     "factory_boy>=3.3",  # test data
     "time-machine>=2.15",  # tests that travel in time
     "openapi-spec-validator>=0.7",  # the API document is a valid one
+    "jsonschema-rs>=0.30",  # every answer of the tests is held against it
+    "schemathesis>=4.3,<5",  # thousands of requests that it allows and forbids
+    "httpx>=0.27",  # the Python example
+    "redis>=5",  # limits that several processes share
     "playwright>=1.49",  # drives the Chromium that is installed
     "aiosmtpd>=1.4",  # a real SMTP server to send to
     "ruff>=0.8",
@@ -77,7 +81,7 @@ setup(
     packages=[*find_packages(include=["mealshare", "mealshare.*"]), "mealshare.alembic", "mealshare.alembic.versions"],
     package_dir={"mealshare.alembic": "alembic"},
     package_data={
-        "": ["templates/*.pt", "*.txt", "*.gz", "*.mako"],
+        "": ["templates/*.pt", "samples/*.txt", "*.txt", "*.gz", "*.mako"],
         "mealshare": [
             "locale/*/LC_MESSAGES/*",
             "web/static/**/*",

@@ -22,8 +22,10 @@ CORE = (
     "mealshare.core.ids",
     "mealshare.core.log",
     "mealshare.core.db",
+    "mealshare.core.timing",
     "mealshare.core.transactions",
     "mealshare.core.security",
+    "mealshare.core.compression",
     "mealshare.core.i18n",
     "mealshare.core.messages",
     "mealshare.core.cache",
@@ -32,13 +34,17 @@ CORE = (
     "mealshare.core.ratelimit",
     "mealshare.core.jobs",
     "mealshare.core.work",
+    "mealshare.core.idempotency",
     "mealshare.core.health",
     "mealshare.web",
     "mealshare.api",
     "mealshare.server",
 )
 #: Capabilities; one word here switches one on, and a lower one never knows a higher one.
-FEATURES = ("accounts", "media", "meals", "reactions", "timelines")
+FEATURES = (
+    "accounts", "social", "media", "meals", "preferences", "reactions", "comments", "timelines", "search", "diary",
+    "discover", "feeds", "streams", "notifications", "developers",
+)  # fmt: skip
 
 
 def configure(settings: dict[str, Any]) -> Configurator:

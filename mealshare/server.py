@@ -9,7 +9,8 @@
 Each key may come from the environment as ``MEALSHARE_SERVER__<KEY>``.
 
 SIGTERM and SIGINT stop the listening sockets, let every request finish that has begun or waits, and close the
-connections; then the process ends with status 0.  A second signal ends it at once.
+connections; then the process ends with status 0.  A second signal ends it at once.  Answers without an end
+(`mealshare.core.lines`) are not waited for: they end when the draining begins.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer, create_server
 
 from mealshare.core.http_server import ANSWER_HOOKS, Channel, Dispatcher
+from mealshare.core.lines import LASTING, Lines
 from mealshare.core.settings import SettingsError, overlay_environment, parse_settings, setting
 
 LISTENING = "server.listening"
@@ -88,7 +90,8 @@ class Server:
         self._registry = registry
         self._map: dict[int, Any] = {}
         self._dispatcher = Dispatcher(settings.backlog_requests)
-        options = _options(settings)
+        self._lines = Lines(settings.channel_timeout)
+        options = _options(settings, (registry or {}).get(LASTING, 0))
         try:
             Adjustments(**options)
         except ValueError as error:
@@ -101,6 +104,7 @@ class Server:
         self._listeners = [item for item in self._map.values() if isinstance(item, BaseWSGIServer)]
         for listener in self._listeners:
             listener.channel_class = Channel
+            listener.lines = self._lines
             listener.answer_hooks = (registry or {}).get(ANSWER_HOOKS, ())
         self._deadline: float | None = None
 
@@ -122,6 +126,7 @@ class Server:
     def close(self) -> None:
         """End the threads and close every socket."""
         self._dispatcher.shutdown()
+        self._lines.close()
         wasyncore.close_all(self._map, ignore_all=True)
 
     def run(self) -> None:
@@ -136,11 +141,19 @@ class Server:
 
     def _drain(self) -> None:
         began = time.monotonic()
-        log.info(DRAINING, extra={"requests": self._dispatcher.busy(), "connections": len(self._channels())})
+        log.info(
+            DRAINING,
+            extra={
+                "requests": self._dispatcher.busy(),
+                "connections": len(self._channels()),
+                "lines": len(self._lines),
+            },
+        )
         if self._registry is not None:
             # /health/ready says no from now on, so that a balancer looks elsewhere.
             self._registry["draining"] = True
         self._dispatcher.draining = True
+        self._lines.end_all()
         for listener in self._listeners:
             _refuse_new(listener.socket)
         while time.monotonic() < began + LAST_ARRIVALS_SECONDS:
@@ -155,6 +168,7 @@ class Server:
         if cut:
             log.error(CUT, extra={"requests": cut})
         self._dispatcher.shutdown(timeout=0.2 if cut else 5)
+        self._lines.close()
         wasyncore.close_all(self._map, ignore_all=True)
         log.info(DRAINED, extra={"seconds": round(time.monotonic() - began, 1)})
 
@@ -210,12 +224,12 @@ def _stop_listening(listener: Any) -> None:
     listener.socket.close()
 
 
-def _options(settings: ServerSettings) -> dict[str, Any]:
-    """The settings as waitress takes them."""
+def _options(settings: ServerSettings, lasting: int) -> dict[str, Any]:
+    """The settings as waitress takes them, with room for ``lasting`` connections beside those that it counts."""
     options: dict[str, Any] = {
         "listen": settings.listen,
         "threads": settings.threads,
-        "connection_limit": _with_descriptors(settings.connection_limit),
+        "connection_limit": _with_descriptors(settings.connection_limit, SPARE_DESCRIPTORS + lasting),
         "channel_timeout": settings.channel_timeout,
         "cleanup_interval": max(1, settings.channel_timeout // 4),
         "max_request_header_size": settings.max_request_header_size,
@@ -235,18 +249,18 @@ def _options(settings: ServerSettings) -> dict[str, Any]:
     return options
 
 
-def _with_descriptors(connections: int) -> int:
+def _with_descriptors(connections: int, spare: int) -> int:
     """Raise the process's limit of file descriptors for ``connections``; gives how many of them it then allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + SPARE_DESCRIPTORS
+    wanted = connections + spare
     if hard != resource.RLIM_INFINITY and wanted > hard:
         wanted = hard
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    if soft == resource.RLIM_INFINITY or soft >= connections + SPARE_DESCRIPTORS:
+    if soft == resource.RLIM_INFINITY or soft >= connections + spare:
         return connections
-    allowed = max(soft - SPARE_DESCRIPTORS, soft // 2)
+    allowed = max(soft - spare, soft // 2)
     log.warning(FEW_DESCRIPTORS, extra={"connection_limit": allowed, "wanted": connections})
     return allowed
 

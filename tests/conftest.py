@@ -16,14 +16,28 @@ from typing import Any
 
 import pytest
 from pyramid.router import Router
+from sqlalchemy import Connection, Engine, text
 from webob.request import BaseRequest
 from webtest import TestApp
 
 from mealshare import main
-from mealshare.core.db import Base, record_statements
+from mealshare.core.db import Base, DatabaseSettings, make_engine, read_engine, record_statements
 from mealshare.core.db.migrate import upgrade
 from mealshare.core.jobs import run_due
-from tests.databases import POSTGRES_LEFT_OUT, Backend, new_database, postgres_url, services_required
+from mealshare.core.settings import Secret
+from tests import plans
+from tests.conformance import Conforming
+from tests.databases import (
+    POSTGRES_LEFT_OUT,
+    REDIS_LEFT_OUT,
+    REDIS_SERVER_LEFT_OUT,
+    Backend,
+    new_database,
+    postgres_url,
+    redis_url,
+    services_required,
+)
+from tests.nodejs import NODE_LEFT_OUT, find_node
 from tests.people import add_user, bearer, draw, sign_in
 from tests.sites import RunningSite, running_site, site_settings
 
@@ -61,7 +75,10 @@ def pytest_runtest_makereport() -> Iterator[None]:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say in one line what did not run, so that a green run is not taken for more than it is."""
     missing = [] if postgres_url() is not None else [POSTGRES_LEFT_OUT]
+    missing += [] if redis_url() is not None else [REDIS_LEFT_OUT]
+    missing += [] if shutil.which("redis-server") is not None else [REDIS_SERVER_LEFT_OUT]
     missing += [] if find_chromium() is not None else [BROWSER_LEFT_OUT]
+    missing += [] if find_node() is not None else [NODE_LEFT_OUT]
     for reason in missing:
         terminalreporter.write_line(f"LEFT OUT {reason}", yellow=True)
 
@@ -114,8 +131,26 @@ def wsgi_app(backend: Backend, migrated: str, site_folder: Path) -> Iterator[Rou
     with new_database(backend, site_folder, copy_of=migrated) as url:
         settings = site_settings(site_folder, url, "http://localhost") | {"jobs.embedded": "false"}
         application = main({}, **settings)
-        yield application
+        yield Conforming(application)
         application.registry["engine"].dispose()
+
+
+@pytest.fixture(scope="session")
+def large_database(backend: Backend, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The large site of `tests.plans`, made once for all tests on one database; nobody may write to it."""
+    with new_database(backend, tmp_path_factory.mktemp("large"), copy_of=migrated) as url:
+        engine = make_engine(DatabaseSettings(url=Secret(url)))
+        plans.fill(engine)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def large_site(large_database: Engine) -> Iterator[Connection]:
+    """A reading connection to the large site of `tests.plans`: for plans, which mean little on a small one."""
+    with read_engine(large_database).connect() as connection:
+        plans.expect_quick_disk(connection)
+        yield connection
 
 
 @pytest.fixture
@@ -125,9 +160,11 @@ def registry(wsgi_app: Router, site_folder: Path) -> Any:
     with registry["engine"].begin() as connection:
         for table in reversed(Base.metadata.sorted_tables):
             connection.execute(table.delete())
+        for name in ("meal_words", "person_words"):
+            connection.execute(text(f"DELETE FROM {name}"))
     registry["cache"].clear()
     registry["fragments"].clear()
-    registry["ratelimit"]._strategy.storage.reset()
+    registry["ratelimit"].reset()
     registry.pop("draining", None)
     for folder in ("media", "mail"):
         for item in (site_folder / folder).glob("*"):
@@ -181,9 +218,9 @@ def run_jobs() -> Callable[[Any], int]:
 def rate_limits(registry: Any) -> Iterator[Any]:
     """The limits hold in this test, as by default on a real site; gives the limiter."""
     limiter = registry["ratelimit"]
-    limiter._enabled = True
+    limiter.enabled = True
     yield limiter
-    limiter._enabled = False
+    limiter.enabled = False
 
 
 @pytest.fixture
@@ -199,11 +236,27 @@ def count_statements() -> Callable[[], Any]:
 
 
 @pytest.fixture(scope="session")
+def need_redis_server() -> None:
+    """`tests.redis_server` can start one."""
+    if shutil.which("redis-server") is None:
+        left_out(REDIS_SERVER_LEFT_OUT)
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """Where Chromium is."""
     path = find_chromium()
     if path is None:
         left_out(BROWSER_LEFT_OUT)
+    return path or ""
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Where Node.js is; `tests.nodejs.npm_ci` installs what a folder needs."""
+    path = find_node()
+    if path is None:
+        left_out(NODE_LEFT_OUT)
     return path or ""
 
 

@@ -1,4 +1,4 @@
-"""Real databases for tests: made empty or as a copy of a migrated one, and gone afterwards."""
+"""Real databases for tests: made empty or as a copy of a migrated one, and gone afterwards.  And where Redis is."""
 
 from __future__ import annotations
 
@@ -17,13 +17,23 @@ Backend = Literal["sqlite", "postgresql"]
 POSTGRES_VARIABLE = "MEALSHARE_TEST_POSTGRES"
 #: If it is "1", a service that is not there is a failure and not a reason to skip.
 REQUIRE_VARIABLE = "MEALSHARE_TEST_REQUIRE_SERVICES"
+#: Address of a Redis with a database number in which nothing else stands; tests use it beside each other, each under
+#: a prefix of its own, and never empty it.
+REDIS_VARIABLE = "MEALSHARE_TEST_REDIS"
 POSTGRES_LEFT_OUT = f"PostgreSQL: set {POSTGRES_VARIABLE}=postgresql+psycopg://user@host:5432/database to include it"
+REDIS_LEFT_OUT = f"Redis: set {REDIS_VARIABLE}=redis://host:port/number to include it"
+REDIS_SERVER_LEFT_OUT = "redis-server: install it (Debian: apt-get install redis-server) to include Redis going away"
 
 
 def postgres_url() -> URL | None:
     """Where PostgreSQL is, if the tests are to use it."""
     value = os.environ.get(POSTGRES_VARIABLE, "")
     return make_url(value) if value else None
+
+
+def redis_url() -> str | None:
+    """Where Redis is, if the tests are to use it."""
+    return os.environ.get(REDIS_VARIABLE) or None
 
 
 def services_required() -> bool:

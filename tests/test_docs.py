@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from mealshare import configure
+from mealshare.api.routes import allowed_methods
 from mealshare.cli import main as command
 from mealshare.core.db.migrate import upgrade
 from tests.browser.conftest import ARGUMENTS
@@ -136,7 +137,8 @@ def test_every_setting_exists(name: str, registry_of_docs: Any) -> None:
         for line in block.text.splitlines()
         if re.match(r"[a-z]+\.[a-z_]+ *=", line)
     }
-    found -= LOG_EVENTS
+    # Jobs are called in the same way as settings.
+    found -= LOG_EVENTS | set(registry_of_docs["jobs"].handlers)
     assert found <= names
     whole = page.read_text(encoding="utf-8")
     mentioned = {variable.removesuffix("_FILE") for variable in re.findall(r"MEALSHARE_[A-Z]+__[A-Z_]+", whole)}
@@ -151,6 +153,9 @@ LOG_EVENTS = {
     "server.drained",
     "media.swept",
     "accounts.swept",
+    "ratelimit.storage_failed",
+    "ratelimit.storage_back",
+    "streams.ended",
 }
 
 
@@ -192,9 +197,43 @@ def test_every_address_of_the_api_exists(registry_of_docs: Any) -> None:
     named = set(re.findall(r"/api/[a-z$][\w/{}$.-]*", text)) - {"/api/v1", "/api/v2"}
     assert len(named) > 15
     for address in named:
-        path = address.rstrip("./").replace("$PHOTO", "1").replace("$MEAL", "1").replace("$CONGEE", "1")
-        path = path.replace("${photo.id}", "1").replace("${photo.id", "1")
+        path = re.sub(r"\$\{photo\.id\}?|\$[A-Z]+", "1", address.rstrip("./"))
         assert any(pattern.fullmatch(path) for pattern in patterns), address
+
+
+def test_every_request_in_a_table_is_an_operation(registry_of_docs: Any) -> None:
+    operations = {
+        (method, re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(route.pattern))))
+        for name, route in registry_of_docs["api_routes"].items()
+        for method in allowed_methods(registry_of_docs, name)
+    }
+    rows = re.findall(r"^\| (`[A-Z]+[^|]*`[^|]*) \|", (ROOT / "docs/api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = 0
+    for row in rows:
+        methods = re.findall(r"\b(GET|PUT|POST|PATCH|DELETE)\b", row)
+        for address in re.findall(r"/api/[\w/{}-]+", row):
+            for method in methods:
+                assert any(method == known and pattern.fullmatch(address) for known, pattern in operations), row
+                named += 1
+    assert named > 15
+
+
+def test_every_address_of_a_page_exists(registry_of_docs: Any) -> None:
+    """Of those that stand in the prose as `/want` or `/@{username}/feed.atom`; the API's own are looked at above."""
+    patterns = [
+        re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(intro["pattern"])))
+        for intro in (item["introspectable"] for item in registry_of_docs.introspector.get_category("routes"))
+    ]
+    named = 0
+    for page in PAGES:
+        for span in code_spans(page):
+            address = span.removeprefix("GET ").removeprefix("POST ").partition("?")[0]
+            if not re.fullmatch(r"/[\w@{}/.-]*", address) or address.startswith(("/api", "/run/", "/etc/", "/64")):
+                continue
+            path = re.sub(r"\{[^}]*\}", "1", address)
+            assert any(pattern.fullmatch(path) for pattern in patterns), f"{page.name} names {address}"
+            named += 1
+    assert named > 15
 
 
 def test_the_table_of_limits_says_the_defaults(registry_of_docs: Any) -> None:
@@ -205,8 +244,12 @@ def test_the_table_of_limits_says_the_defaults(registry_of_docs: Any) -> None:
         re.MULTILINE,
     )
     assert {name for name in defaults if name.startswith("ratelimit.")} <= {name for name, _ in rows} | {
+        # What is no limit: where and whether they are counted.
         "ratelimit.enabled",
         "ratelimit.backend",
+        "ratelimit.url",
+        "ratelimit.prefix",
+        "ratelimit.timeout",
     }
     for name, value in rows:
         assert str(defaults[name]) == value.replace(",", "").strip(), name
@@ -282,7 +325,10 @@ def test_the_examples_answer_as_printed(answers: list[tuple[Block, Block, str]],
 EXACT = frozenset({
     "type", "title", "status", "code", "detail", "pointer", "parameter", "instance", "food", "note", "note_html",
     "meal_type", "eaten_at", "eaten_on", "time_zone", "visibility", "username", "token_type", "expires_in", "scope", "state",
-    "width", "height", "name", "version", "description", "own", "can_edit",
+    "width", "height", "name", "version", "description", "own", "can_edit", "can_delete", "liked", "wanted", "ate_too",
+    "following", "requested", "followed_by", "requested_by", "muting", "locked", "followers_count", "following_count",
+    "comments_closed", "likes_count", "comments_count", "ate_too_count", "mode", "avoid", "avoided", "not_declared",
+    "count", "read", "like", "comment", "mention", "follow", "follow_request", "changed", "year", "total",
 })  # fmt: skip
 
 

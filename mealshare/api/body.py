@@ -47,7 +47,7 @@ def read_json(request: Request, schema: type[M], types: tuple[str, ...]) -> M:
     Raises UnsupportedType (415), TooLarge (413), BadRequest ``bad_json`` (400) or InputInvalid (422).
     """
     if _media_type(request.environ.get("CONTENT_TYPE", "")) not in types:
-        raise UnsupportedType(expected=" or ".join(types))
+        raise _not_read(types, "Accept-Patch" if request.method == "PATCH" else "Accept")
     body = _read(request)
     if b"\\u0000" in body and _NUL.search(body):
         raise BadRequest("bad_json")
@@ -63,8 +63,21 @@ def read_json(request: Request, schema: type[M], types: tuple[str, ...]) -> M:
 def read_form(request: Request, schema: type[M]) -> M:
     """A multipart body as a ``schema``; raises UnsupportedType (415), BadRequest (400) or InputInvalid (422)."""
     if _media_type(request.environ.get("CONTENT_TYPE", "")) != MULTIPART:
-        raise UnsupportedType(expected=MULTIPART)
+        raise _not_read((MULTIPART,), "Accept")
     return validate(schema, collect(posted_form(request).items(), list_fields(schema)))
+
+
+def _not_read(types: tuple[str, ...], header: str) -> UnsupportedType:
+    """The error for a body of another type; ``header`` tells which are taken (RFC 9110 section 15.5.16, RFC 5789)."""
+    error = UnsupportedType(expected=" or ".join(types))
+    error.headers = ((header, ", ".join(types)),)
+    return error
+
+
+def is_bodiless(request: Request) -> bool:
+    """True when the request brings no body at all; one of unknown length has at least a type."""
+    length: int | None = request.content_length
+    return length == 0 or (length is None and not request.environ.get("CONTENT_TYPE"))
 
 
 def _read(request: Request) -> bytes:

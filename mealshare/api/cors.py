@@ -19,6 +19,7 @@ from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
 
+from mealshare.api.limit import LIMIT_HEADERS
 from mealshare.api.reply import VARY
 from mealshare.core.http_server import ANSWER_HOOKS
 from mealshare.core.settings import SettingsError, setting, settings_of
@@ -29,14 +30,22 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 #: Methods and headers that a browser never asks about (CORS-safelisted).
 _SAFE_METHODS = frozenset({"GET", "HEAD", "POST"})
 _SAFE_HEADERS = frozenset({"accept", "accept-language", "content-language", "content-type", "range"})
+#: What other sites' scripts may have a use for; pictures too, which they show with ``<img crossorigin>``.
+_SHARED_FOLDERS = ("/api/", "/media/", "/avatars/")
+_SHARED = frozenset({"/api", "/openapi.json", "/.well-known/jwks.json"})
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HEADERS = (
     "Authorization", "Content-Type", "Accept", "Accept-Language", "If-Match", "If-None-Match", "Idempotency-Key",
     "X-CSRF-Token", "X-Request-Id",
+    # Of a stream that is read with fetch(): EventSource asks nobody, but cannot send a token.
+    "Last-Event-ID",
+    # What libraries send without being asked, or are told to by habit; nothing here depends on them.
+    "Cache-Control", "X-Requested-With",
 )  # fmt: skip
 _EXPOSED = (
-    "Link", "Location", "ETag", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
+    "Link", "Location", "ETag", "Allow", "Retry-After", *LIMIT_HEADERS,
     "X-Request-Id", "WWW-Authenticate", "Content-Language", "Deprecation", "Sunset",
+    "Idempotency-Replayed",
 )  # fmt: skip
 
 
@@ -98,7 +107,7 @@ class Cors:
 
 def applies_to(path: str) -> bool:
     """True for the addresses that other sites' scripts have a use for."""
-    return path.startswith(("/api/", "/media/")) or path in ("/openapi.json", "/.well-known/jwks.json")
+    return path.startswith(_SHARED_FOLDERS) or path in _SHARED
 
 
 def cors_tween_factory(handler: Callable[[Request], Response], registry: Registry) -> Callable[[Request], Response]:
@@ -163,13 +172,15 @@ def includeme(config: Configurator) -> None:
     """Register the settings, check them now rather than at the first request, and install the tween."""
     cors = Cors(config.declare_settings(CorsSettings, prefix="cors"))
     config.registry.setdefault(ANSWER_HOOKS, []).append(
-        lambda path, origin: cors.actual(origin) if origin is not None and applies_to(path) else []
+        lambda path, origin: [("Vary", "Origin"), *(cors.actual(origin) if origin else [])] if applies_to(path) else []
     )
     config.add_tween(
         "mealshare.api.cors.cors_tween_factory",
         under=(
             "mealshare.core.log.request_log_tween_factory",
             "mealshare.core.security.headers.headers_tween_factory",
+            "mealshare.core.timing.timing_tween_factory",
+            "mealshare.core.compression.compression_tween_factory",
         ),
         over="pyramid_tm.tm_tween_factory",
     )

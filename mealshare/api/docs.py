@@ -36,10 +36,14 @@ def openapi_json(context: Any, request: Request) -> Response | Reply:
 def docs(context: Any, request: Request) -> Response:
     """The page."""
     registry = request.registry
+    identity = request.identity
     values = {
         "lang": to_bcp47(request.locale_name),
         "site_name": settings_of(registry, SiteSettings).name,
         "document": request.route_path("api.openapi"),
+        "username": None if identity is None else identity.username,
+        # What somebody tries here with the session of the browser needs it.  A visitor gets no cookie for looking.
+        "csrf": None if identity is None else registry["csrf"].get_csrf_token(request),
     }
     response = Response(render("mealshare.api:templates/docs.pt", values, request))
     response.headers["Content-Security-Policy"] = DOCS_CSP

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pyramid.config import Configurator
@@ -11,6 +11,7 @@ from pyramid.request import Request
 
 from mealshare import __version__
 from mealshare.api.body import MAX_JSON_BYTES
+from mealshare.api.values import Address
 from mealshare.api.view import api_view
 from mealshare.core.db.keyset import MAX_LIMIT, MAX_SKIP
 from mealshare.core.i18n import LOCALES, _, to_bcp47
@@ -23,16 +24,18 @@ DESCRIPTION = _("A social network that tells the whole internet what you ate.")
 
 @dataclass
 class InstanceOut:
-    """The site and its limits."""
+    """A site: what it is called, and what it takes."""
 
     name: Annotated[str, Field(description="The site's name.", examples=["MealShare"])]
     version: Annotated[str, Field(description="The version of the software.", examples=["0.1.0"])]
-    description: Annotated[str, Field(description="What the site is, in the reader's language.")]
-    url: Annotated[str, Field(description="Where people reach it.", examples=["https://meals.example"])]
+    description: Annotated[
+        str, Field(description="What the site is, in the reader's language.", examples=[str(DESCRIPTION)])
+    ]
+    url: Annotated[Address, Field(description="Where people reach it.", examples=["https://meals.example"])]
     languages: Annotated[
         list[str], Field(description="Language tags (BCP 47) that it speaks.", examples=[["en", "zh-Hans"]])
     ]
-    registration: Annotated[str, Field(description="Who may sign up: open or closed.", examples=["open"])]
+    registration: Annotated[Literal["open", "closed"], Field(description="Whether new people may sign up.")]
     limits: Annotated[
         dict[str, Any],
         Field(
@@ -46,8 +49,9 @@ class InstanceOut:
     route_name="api.instance",
     permission=CorePermission.PUBLIC,
     returns=InstanceOut,
-    summary="About this site",
-    description="Name, version, languages, whether one may sign up, and the limits to keep to.",
+    summary="Show what this site is",
+    description="Name, version, languages, whether one may sign up, and the limits to keep to: what a client should ask "
+    "first. The description is in the reader's language.",
     tags=("instance",),
 )
 def instance(context: Any, request: Request) -> InstanceOut:
@@ -60,7 +64,7 @@ def instance(context: Any, request: Request) -> InstanceOut:
         description=request.translate(DESCRIPTION),
         url=registry["base_url"],
         languages=[to_bcp47(locale) for locale in LOCALES],
-        registration=site.registration,
+        registration="open" if site.registration == "open" else "closed",
         limits=registry["instance_limits"],
     )
 
@@ -77,4 +81,5 @@ def includeme(config: Configurator) -> None:
     """Add the directive and the route."""
     config.registry["instance_limits"] = {"json_bytes": MAX_JSON_BYTES, "page_limit": MAX_LIMIT, "page_skip": MAX_SKIP}
     config.add_directive("add_instance_info", _add_instance_info, action_wrap=False)
+    config.add_api_tags({"instance": "This site: its name, its languages, its limits."})
     config.add_api_route("api.instance", "/api/instance")

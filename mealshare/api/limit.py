@@ -1,50 +1,57 @@
-"""The rate limit of the API: one hit a request, counted once, and told in the headers of every answer."""
+"""The rate limits of the API: a request counts once, under every limit that it falls under, and each answer tells them.
+
+``X-RateLimit-*`` tell the limit that is used up first, as most APIs have it.  ``RateLimit-Policy`` and ``RateLimit``
+(draft-ietf-httpapi-ratelimit-headers-10) tell all of them by name: ``"api";r=299;t=300, "write";r=149;t=300``.
+"""
 
 from __future__ import annotations
 
 import math
+import time
 from functools import lru_cache
-from typing import Any
 
 from pyramid.request import Request
 
-from mealshare.core.ratelimit import Decision, address_key
+from mealshare.core.ratelimit import Spent, spend_for
+from mealshare.core.ratelimit.requests import GENERAL, SAFE_METHODS, WRITE
 
-#: In the environ, because a request that is tried again after a conflict is still one request.
-_DECISION = "mealshare.api.limit"
-_address_key = lru_cache(maxsize=4096)(address_key)
-
-
-def spend(request: Request) -> Decision | None:
-    """Count this request, the first time it is asked about; None when the application has no limiter."""
-    environ = request.environ
-    if _DECISION in environ:
-        known: Decision | None = environ[_DECISION]
-        return known
-    limiter = request.registry.get("ratelimit")
-    decision: Decision | None = limiter.hit("api", _client(request)) if limiter is not None else None
-    environ[_DECISION] = decision
-    return decision
+#: What every answer may carry, for the OpenAPI document and for CORS.
+LIMIT_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Policy", "RateLimit")
 
 
-def limit_headers(decision: Decision | None) -> list[tuple[str, str]]:
-    """``X-RateLimit-*``; Reset is in seconds since the epoch, as most APIs have it."""
-    if decision is None:
+def class_of(method: str, limit: str | None) -> str:
+    """The class of an operation: the one it was declared with, or what follows from its method."""
+    return limit or (GENERAL if method in SAFE_METHODS else WRITE)
+
+
+def spend(request: Request, limit: str = GENERAL) -> Spent | None:
+    """Count this request, the first time it is asked about, generally and for the class ``limit``.
+
+    None when the application has no limiter.
+    """
+    return spend_for(request, _names(limit))
+
+
+def limit_headers(spent: Spent | None) -> list[tuple[str, str]]:
+    """The headers; ``X-RateLimit-Reset`` is in seconds since the epoch, ``t`` in seconds from now."""
+    if spent is None:
         return []
+    tightest, now = spent.tightest, time.time()
+    left = [f'"{one.name}";r={one.remaining};t={max(0, math.ceil(one.reset - now))}' for one in spent.decisions]
     return [
-        ("X-RateLimit-Limit", str(decision.limit)),
-        ("X-RateLimit-Remaining", str(decision.remaining)),
-        ("X-RateLimit-Reset", str(math.ceil(decision.reset_at.timestamp()))),
+        ("X-RateLimit-Limit", str(tightest.limit)),
+        ("X-RateLimit-Remaining", str(tightest.remaining)),
+        ("X-RateLimit-Reset", str(math.ceil(tightest.reset))),
+        ("RateLimit-Policy", _policy(tuple((one.name, one.limit, one.seconds) for one in spent.decisions))),
+        ("RateLimit", ", ".join(left)),
     ]
 
 
-def _client(request: Request) -> str:
-    """The account, or the address of a visitor (also of one whose token does not count)."""
-    identity: Any = None
-    try:
-        identity = request.identity
-    except Exception:  # A bad token, or a database that does not answer; another place reports that.
-        identity = None
-    if identity is not None:
-        return f"account:{identity.account_id}"
-    return f"address:{_address_key(request.environ.get('REMOTE_ADDR', ''))}"
+@lru_cache(maxsize=64)
+def _policy(limits: tuple[tuple[str, int, int], ...]) -> str:
+    return ", ".join(f'"{name}";q={amount};w={seconds}' for name, amount, seconds in limits)
+
+
+@lru_cache(maxsize=64)
+def _names(limit: str) -> tuple[str, ...]:
+    return (GENERAL,) if limit == GENERAL else (GENERAL, limit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, quote, urlencode
 
 from pydantic import Field
@@ -35,9 +36,34 @@ class PagedQuery(Query):
         )
 
 
+class SortedQuery(PagedQuery):
+    """The same for a list that may also be read from its other end.
+
+    There is no other order: the id is what every list has an index for, and what an element keeps for ever, so that no
+    page shows one twice or misses one.  The day on which a meal was eaten can be edited; the diary goes by it.
+    """
+
+    sort: Annotated[
+        Literal["-created_at", "created_at"],
+        Field(description="Newest first (`-created_at`), or oldest first (`created_at`); follow `Link` in either."),
+    ] = "-created_at"
+
+    def window(self) -> Window:
+        """The same for the queries."""
+        return replace(super().window(), oldest_first=self.sort == "created_at")
+
+
 def page_headers(request: Request, page: Page[Any]) -> list[tuple[str, str]]:
-    """The ``Link`` header of a page (none without neighbours): absolute, the filters of this request kept."""
-    if page.next_max_id is None and page.prev_min_id is None:
+    """The ``Link`` header of a page (none without neighbours): absolute, the rest of this request's query kept."""
+    neighbours = [
+        (key, value, relation)
+        for key, value, relation in (
+            ("max_id", page.next_max_id, "next"), ("min_id", page.next_min_id, "next"),
+            ("min_id", page.prev_min_id, "prev"), ("max_id", page.prev_max_id, "prev"),
+        )
+        if value is not None
+    ]  # fmt: skip
+    if not neighbours:
         return []
     environ = request.environ
     path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
@@ -45,9 +71,5 @@ def page_headers(request: Request, page: Page[Any]) -> list[tuple[str, str]]:
     text = environ.get("QUERY_STRING")
     pairs = [pair for pair in parse_qsl(text, keep_blank_values=True) if pair[0] not in _KEYS] if text else []
     kept = f"{urlencode(pairs)}&" if pairs else ""
-    links = [
-        f'<{address}?{kept}{key}={value}>; rel="{relation}"'
-        for key, value, relation in (("max_id", page.next_max_id, "next"), ("min_id", page.prev_min_id, "prev"))
-        if value is not None
-    ]
+    links = [f'<{address}?{kept}{key}={value}>; rel="{relation}"' for key, value, relation in neighbours]
     return [("Link", ", ".join(links))]

@@ -21,6 +21,7 @@ from pyramid_retry import is_error_retryable
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from mealshare.api.idempotency import repeat_of_removal
 from mealshare.api.limit import limit_headers, spend
 from mealshare.api.problems import Problem, problem_of, problem_response
 from mealshare.core import errors
@@ -69,8 +70,10 @@ def answer_error(error: BaseException, request: Request) -> Response:
     if decision is not None and not decision.allowed and problem.code != "rate_limited":
         problem = problem_of(errors.TooMany(decision.retry_after, decision.limit))
     headers = limit_headers(decision)
+    if problem.code == "not_found" and (again := repeat_of_removal(request, headers)) is not None:
+        return again
     if isinstance(error, errors.TooMany) and error.limit is not None and (decision is None or decision.allowed):
-        headers = _own_limit(error)
+        headers = [*_own_limit(error), *(header for header in headers if header[0].startswith("RateLimit"))]
     return problem_response(request, problem, headers)
 
 

@@ -19,6 +19,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from mealshare.api.query import BadQuery, UnknownParameter
+from mealshare.api.reply import VARY
 from mealshare.core.db.failures import RETRY_AFTER, failure_code
 from mealshare.core.errors import DomainError, FieldError, InputInvalid, TooMany
 from mealshare.core.i18n import to_bcp47
@@ -33,7 +34,7 @@ STATUSES: Mapping[str, int] = {
     "bad_request": 400, "bad_json": 400, "bad_encoding": 400, "unknown_parameter": 400, "bad_parameter": 400,
     "login_required": 401,
     "forbidden": 403, "not_yours": 403, "role_too_low": 403, "session_required": 403, "scope_missing": 403,
-    "no_rule": 403, "csrf": 403,
+    "no_personal_token": 403, "no_rule": 403, "csrf": 403,
     "not_found": 404, "method_not_allowed": 405, "not_acceptable": 406, "conflict": 409, "gone": 410,
     "precondition_failed": 412, "too_large": 413, "uri_too_long": 414, "unsupported_media_type": 415, "invalid": 422,
     "rate_limited": 429, "internal": 500, "unavailable": 503, "storage_full": 507,
@@ -80,7 +81,7 @@ def problem_of(error: BaseException) -> Problem:
 
 
 def _domain_problem(error: DomainError) -> Problem:
-    headers: list[tuple[str, str]] = []
+    headers = [*error.headers]
     if isinstance(error, TooMany):
         headers.append(("Retry-After", str(error.retry_after)))
     if error.status == 401:
@@ -158,7 +159,7 @@ def problem_response(request: Request, problem: Problem, extra: Sequence[tuple[s
     headers = [
         ("Content-Type", PROBLEM_JSON),
         ("Cache-Control", "private, no-store"),
-        ("Vary", "Origin, Cookie, Authorization, Accept-Language"),
+        ("Vary", VARY),
         ("Content-Language", to_bcp47(request.locale_name)),
         *problem.headers,
         *extra,

@@ -49,7 +49,11 @@ class UnknownParameter(BadRequest):
 
 def read_query(request: Request, schema: type[Q]) -> Q:
     """The query string as a ``schema``; raises UnknownParameter, BadQuery or BadRequest ``bad_encoding``."""
-    text = request.environ.get("QUERY_STRING", "")
+    return parse_query(request.environ.get("QUERY_STRING", ""), schema)
+
+
+def parse_query(text: str, schema: type[Q]) -> Q:
+    """The same for a query string."""
     try:
         return schema.model_validate(collect(_pairs(text), list_fields(schema)) if text else {})
     except InputInvalid as error:
@@ -62,9 +66,9 @@ def read_query(request: Request, schema: type[Q]) -> Q:
     raise BadQuery(*map(field_error, errors))
 
 
-def refuse_query(request: Request) -> None:
-    """Raise UnknownParameter when the request has any query parameter."""
-    names = list(dict.fromkeys(name for name, _ in _pairs(request.environ.get("QUERY_STRING", ""))))
+def refuse_query(text: str) -> None:
+    """Raise UnknownParameter when the query string has any parameter."""
+    names = list(dict.fromkeys(name for name, _ in _pairs(text)))
     if names:
         raise UnknownParameter(names)
 

@@ -10,12 +10,13 @@ import orjson
 from pyramid.request import Request
 from pyramid.response import Response
 
-from mealshare.api.etag import etag_of_body, if_none_match
+from mealshare.api.etag import etag_of_body, if_none_match, require_match
+from mealshare.api.fields import Selection, pick
 
 JSON = "application/json"
 #: Personal by default: the answer depends on who asks (and CORS on where from), so no shared cache may keep it.
 CACHE_CONTROL = "private, no-cache"
-VARY = "Origin, Cookie, Authorization, Accept-Language"
+VARY = "Accept, Origin, Cookie, Authorization, Accept-Language"
 NO_ETAG = ""
 _BODILESS = frozenset({204, 304})
 _REASONS = {200: "200 OK", 201: "201 Created", 202: "202 Accepted", 204: "204 No Content", 304: "304 Not Modified"}
@@ -48,8 +49,22 @@ def dump(value: Any) -> bytes:
     return value.body if type(value) is RawJson else orjson.dumps(value)
 
 
-def respond(request: Request, result: Any, status: int, extra: list[tuple[str, str]]) -> Response:
-    """The response for what a view returned; ``extra`` are headers that every answer of this request carries."""
+def require_current(request: Request, value: Any) -> None:
+    """Raise PreconditionFailed unless ``If-Match`` is absent or names the state ``value``, as a GET answers it.
+
+    For what has no version of its own: the tag is that of the bytes, without ``fields``.
+    """
+    if "HTTP_IF_MATCH" in request.environ:
+        require_match(request, etag_of_body(dump(value)))
+
+
+def respond(
+    request: Request, result: Any, status: int, extra: list[tuple[str, str]], selection: Selection | None = None
+) -> Response:
+    """The response for what a view returned; ``extra`` are headers that every answer of this request carries.
+
+    ``selection``: only these members of it.
+    """
     headers = [("Vary", VARY), *extra]
     given: list[tuple[str, str]] = []
     etag: str | None = None
@@ -64,6 +79,8 @@ def respond(request: Request, result: Any, status: int, extra: list[tuple[str, s
     if not any(name == "Cache-Control" for name, _ in given):
         headers.append(("Cache-Control", CACHE_CONTROL))
     body = b"" if result is None else dump(result)
+    if selection is not None and result is not None:
+        body = pick(body, selection)
     if etag is None and status == 200 and request.method in ("GET", "HEAD"):
         etag = etag_of_body(body)
     if etag:

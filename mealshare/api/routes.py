@@ -12,9 +12,25 @@ from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
 
+from mealshare.api.body import JSON, accepted_types
 from mealshare.api.limit import limit_headers, spend
 from mealshare.api.reply import adopt
+from mealshare.core.ids import ID_PATTERN
 from mealshare.core.security.permissions import CorePermission
+
+
+@dataclass(frozen=True)
+class PathParam:
+    """What a part of an address is, for the OpenAPI document; without a ``pattern`` that of the route, if it has one."""
+
+    description: str
+    example: str | None = None
+    pattern: str | None = None
+
+
+def id_param(description: str, example: str = "117653444094112991") -> PathParam:
+    """The part of an address that is an id (`mealshare.core.ids`)."""
+    return PathParam(description, example, ID_PATTERN)
 
 
 @dataclass(frozen=True)
@@ -23,7 +39,7 @@ class ApiRoute:
 
     name: str
     pattern: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, PathParam] = field(default_factory=dict)
 
 
 class TriedFirst:
@@ -62,7 +78,11 @@ def _any_method(context: Any, request: Request) -> Response:
     """What no view of the route wanted: OPTIONS is answered, another method is told which ones there are."""
     allowed = allowed_methods(request.registry, request.matched_route.name)
     if request.method == "OPTIONS":
-        answer = Response(status="204 No Content", headerlist=[("Allow", ", ".join(allowed))])
+        headers = [("Allow", ", ".join(allowed))]
+        if "PATCH" in allowed:
+            # RFC 5789 section 3.1.
+            headers.append(("Accept-Patch", ", ".join(accepted_types("PATCH", JSON))))
+        answer = Response(status="204 No Content", headerlist=headers)
         return adopt(answer, limit_headers(spend(request)))
     if request.method in allowed:
         # The method is known, so another predicate of the view did not hold: there is no such thing here.
@@ -71,13 +91,19 @@ def _any_method(context: Any, request: Request) -> Response:
 
 
 def _add_api_route(
-    config: Configurator, name: str, pattern: str, *, params: Mapping[str, str] | None = None, **options: Any
+    config: Configurator,
+    name: str,
+    pattern: str,
+    *,
+    params: Mapping[str, str | PathParam] | None = None,
+    **options: Any,
 ) -> None:
     """Directive ``config.add_api_route(name, pattern, **options)``; ``options`` are those of ``add_route``.
 
-    ``params`` describes the parts of the pattern for the OpenAPI document.
+    ``params`` describes the parts of the pattern for the OpenAPI document: in words, or as `PathParam`.
     """
-    config.registry["api_routes"][name] = ApiRoute(name, pattern, dict(params or {}))
+    told = {part: PathParam(told) if isinstance(told, str) else told for part, told in (params or {}).items()}
+    config.registry["api_routes"][name] = ApiRoute(name, pattern, told)
     config.add_route(name, pattern, **options)
     config.add_view(_any_method, route_name=name, permission=CorePermission.PUBLIC, require_csrf=False)
 

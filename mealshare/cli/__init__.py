@@ -16,6 +16,7 @@ from mealshare.cli.errors import one_line
 from mealshare.cli.init import init
 from mealshare.cli.jobs import jobs
 from mealshare.cli.media import media
+from mealshare.cli.search import search
 from mealshare.cli.seed import seed
 from mealshare.cli.site import Site
 from mealshare.cli.users import user
@@ -62,5 +63,5 @@ def main(context: click.Context, config: Path | None, verbose: bool) -> None:
     context.obj = Site(named or _default_file())
 
 
-for command in (init, db, user, seed, jobs, media, openapi, settings):
+for command in (init, db, user, seed, jobs, media, search, openapi, settings):
     main.add_command(command)

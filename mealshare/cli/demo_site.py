@@ -21,9 +21,11 @@ from pydantic import BaseModel, ConfigDict
 from pyramid.registry import Registry
 from sqlalchemy import select
 
+from mealshare.cli.demo_social import SocialLife, SocialPerson
 from mealshare.core.clock import now
 from mealshare.core.dates import parse_local, rfc3339, to_local
 from mealshare.core.ids import new_id
+from mealshare.core.jobs import run_due
 from mealshare.core.security.identity import Role
 from mealshare.core.security.passwords import hash_password
 from mealshare.core.settings import settings_of
@@ -149,9 +151,14 @@ def fill(registry: Registry, demo: Demo, password: str, step: Step) -> None:
         for person in demo.people:
             writer.add_person(person, password_hash)
             step()
-        for meal, moment in writer.in_order(demo.meals):
+        timed = writer.in_order(demo.meals)
+        writer.social.follow()
+        for meal, moment in timed:
             writer.add_meal(meal, moment)
             step()
+        writer.social.read()
+    # What goes on after the commit, above all filling the home feeds: the site is whole when the command ends.
+    run_due(registry)
 
 
 def _prepare(demo: Demo, settings: MediaSettings, step: Step) -> _Pictures:
@@ -213,6 +220,12 @@ class _Writer:
         for username, (account_id, _) in self.people.items():
             account = self.work.session.get_one(Account, account_id)
             account.created_at = self.first.get(username, self.now) - _JOINED_BEFORE
+        self.social = SocialLife(
+            self.work,
+            self.meals,
+            [SocialPerson(id, person.username, person.language) for id, person in self.people.values()],
+            self.now,
+        )
         return timed
 
     def add_meal(self, meal: DemoMeal, eaten_at: datetime) -> None:
@@ -228,6 +241,7 @@ class _Writer:
             post = self.meals.edit(account_id, post.id, given)
             post.edited_at = min(posted_at + _EDITED_AFTER, self.now)
         self._like(post, meal, account_id)
+        self.social.after(post, given)
 
     def _eaten_at(self, meal: DemoMeal) -> datetime:
         zone = self.people[meal.user][1].time_zone

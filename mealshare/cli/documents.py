@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 import orjson
-from pyramid.registry import Registry
+from pyramid.config import Configurator
 
 from mealshare import configure
 from mealshare.api.openapi import build_document
@@ -29,12 +31,17 @@ This page is made by `mealshare settings --markdown > docs/configuration.md`.
 """
 
 
+#: Where the site of the examples is: the document in docs/ must not depend on the machine that writes it.
+EXAMPLE_SITE = "https://meals.example"
+
+
 @click.command()
+@click.option("--reference", is_flag=True, help="That of a site with default settings, as docs/openapi.json.")
 @pass_site
-def openapi(site: Site) -> None:
+def openapi(site: Site, reference: bool) -> None:
     """Print the OpenAPI document of the site's API."""
-    document = build_document(site.registry_without_database)
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    document = reference_document() if reference else build_document(site.registry_without_database)
+    click.echo(as_json(document), nl=False)
 
 
 @click.command()
@@ -47,15 +54,37 @@ def settings(markdown: bool) -> None:
 
 def declared_by_the_application() -> list[Declared]:
     """All settings, in the order of the concerns in ``mealshare.CORE`` and ``FEATURES``."""
+    with _default_application("http://localhost") as config:
+        found: list[Declared] = config.registry["settings_declared"]
+        return found
+
+
+def reference_document() -> dict[str, Any]:
+    """The OpenAPI document of a site with default settings; needs no configuration, and is the same everywhere."""
+    with _default_application(EXAMPLE_SITE) as config:
+        config.commit()
+        return build_document(config.registry)
+
+
+def as_json(document: dict[str, Any]) -> str:
+    """The document as people read it."""
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+@contextmanager
+def _default_application(base_url: str) -> Iterator[Configurator]:
+    """The configuration of a site that says nothing but what it has to."""
     with tempfile.TemporaryDirectory() as folder:
         required = {
-            "site.base_url": "http://localhost", "site.secret": new_token(), "jwt.secret": new_token(), "db.url": f"sqlite:///{folder}/none.sqlite",
-            "db.check_revision": "false", "storage.folder": f"{folder}/media", "mail.folder": f"{folder}/mail",
+            "site.base_url": base_url, "site.secret": new_token(), "jwt.secret": new_token(),
+            "db.url": f"sqlite:///{folder}/none.sqlite", "db.check_revision": "false", "storage.folder": f"{folder}/media",
+            "mail.folder": f"{folder}/mail",
         }  # fmt: skip
-        registry: Registry = configure(required).registry
-        registry["engine"].dispose()
-        found: list[Declared] = registry["settings_declared"]
-        return found
+        config = configure(required)
+        try:
+            yield config
+        finally:
+            config.registry["engine"].dispose()
 
 
 def as_markdown(declared: Iterable[Declared]) -> str:

@@ -26,6 +26,8 @@ class DomainError(Exception):
 
     status = 400
     code = "bad_request"
+    #: What the answer tells in headers.
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __init__(self, code: str | None = None, **params: Any) -> None:
         self.code = code or self.code

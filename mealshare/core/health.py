@@ -24,15 +24,21 @@ def live(context: Any, request: Request) -> dict[str, str]:
 
 @view_config(route_name="health.ready", request_method="GET", renderer="json", permission=CorePermission.PUBLIC)
 def ready(context: Any, request: Request) -> dict[str, Any]:
-    """Each thing that the site needs, told apart; 503 when one is missing, and while the server drains."""
+    """Each thing that the site uses, told apart; 503 when one that it needs is missing, and while the server drains.
+
+    Without the others it serves everybody, if less well: ``degraded`` is for whoever watches, and 200, because a
+    balancer that took the site away for it would turn half a failure into a whole one.
+    """
     registry = request.registry
-    checks = {name: _healthy(name, check) for name, check in registry["health_checks"].items()}
-    status = "ok" if all(checks.values()) else "failing"
+    needed = {name: _healthy(name, check) for name, check in registry["health_checks"].items()}
+    helpful = {name: _healthy(name, check) for name, check in registry["health_helpers"].items()}
+    status = "failing" if not all(needed.values()) else "ok" if all(helpful.values()) else "degraded"
     if registry.get("draining"):
         status = "draining"
-    if status != "ok":
+    if status not in ("ok", "degraded"):
         request.response.status_int = 503
-    return {"status": status, "checks": {name: "ok" if ok else "failing" for name, ok in checks.items()}}
+    words = {name: "ok" if ok else "failing" for name, ok in needed.items()}
+    return {"status": status, "checks": words | {name: "ok" if ok else "degraded" for name, ok in helpful.items()}}
 
 
 def _healthy(name: str, check: Callable[[], bool]) -> bool:
@@ -56,6 +62,7 @@ def includeme(config: Configurator) -> None:
         "cache": registry["cache"].healthy,
         "storage": registry["storage"].healthy,
     }
+    registry["health_helpers"] = {"ratelimit": registry["ratelimit"].healthy}
     config.add_route("health.live", "/health/live")
     config.add_route("health.ready", "/health/ready")
     config.scan(__name__)

@@ -3,6 +3,8 @@
 waitress queues without limit, so at three times the load that it can carry everybody waits ten seconds.  Here a request
 that would be one more than the backlog waiting for a thread is answered with 503 at once, by a thread that is kept for
 that, without running the application.  The same threads run ``/health/live``, so that it never waits.
+
+And an answer may go on without its thread: see `mealshare.core.lines`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import Error
+
+from mealshare.core.lines import HAND_OVER, Lines, Listener
 
 OVERLOADED = "server.overloaded"
 
@@ -91,7 +95,25 @@ class _ClosingTask:
 
 
 class _Task(_ClosingTask, WSGITask):  # type: ignore[misc]
-    pass
+    _listener: Listener | None = None
+
+    def get_environment(self) -> dict[str, Any]:
+        """The environment, with the way to go on without this thread."""
+        environ: dict[str, Any] = super().get_environment()
+        if getattr(self.channel.server, "lines", None) is not None:
+            environ[HAND_OVER] = self._hand_over
+        return environ
+
+    def _hand_over(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def finish(self) -> None:
+        """End the answer, unless it goes on; then the channel gives its connection away as soon as it is done."""
+        if self._listener is None:
+            super().finish()
+            return
+        self.close_on_finish = False
+        self.channel.go_on(self._listener, chunked=self.chunked_response)
 
 
 class _ErrorTask(_ClosingTask, ErrorTask):  # type: ignore[misc]
@@ -122,11 +144,63 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
     task_class = _Task
     error_task_class = _ErrorTask
+    will_close: bool = False
+    _listener: Listener | None = None
+    _chunked = False
+    _given_away = False
 
     def is_idle(self) -> bool:
         """Whether nothing has begun on this connection: no request read, running or waiting, no answer unsent."""
         partly = self.request is not None and (self.request.headers_finished or self.request.header_plus)
         return not (self.requests or partly or self.total_outbufs_len)
+
+    def go_on(self, listener: Listener, *, chunked: bool) -> None:
+        """The answer to the request that runs is not over; the connection goes to ``listener`` with its next word."""
+        with self.requests_lock:
+            # The answers to requests that were sent along would have to wait for the end of this one.
+            for request in self.requests[1:]:
+                request.close()
+            del self.requests[1:]
+            self.request = None
+            self._listener, self._chunked = listener, chunked
+
+    def received(self, data: bytes) -> bool:
+        """Read requests, until the connection is another's."""
+        return self._listener is None and bool(super().received(data))
+
+    def service(self) -> None:
+        """Answer a request; where the answer goes on, the main loop gives the connection away: nobody else may."""
+        super().service()
+        if self._listener is not None:
+            self.server.trigger.pull_trigger(self._give_away)
+
+    def handle_write(self) -> None:
+        """Send what there is to send; of a connection that is another's, only forget this end, in a turn of its own."""
+        if self._given_away:
+            self.handle_close()
+        else:
+            super().handle_write()
+
+    def _give_away(self) -> None:
+        """Leave the main loop, which must not look at hundreds of connections at each turn, and take nothing along."""
+        listener = self._listener
+        if listener is None:
+            return
+        if not self.connected or self.will_close:
+            listener.closed()
+            return
+        self.will_close = True
+        try:
+            # A descriptor of its own: whoever has it may close it at once, and the next connection would get the number of
+            # this one, and with it what the present turn of the main loop has still to say about the old one.
+            connection = self.socket.dup()
+        except OSError:
+            listener.closed()
+            return
+        unsent = b"".join(part.get() for part in self.outbufs)
+        self._given_away = True
+        lines: Lines = self.server.lines
+        lines.add(connection, listener, unsent=unsent, chunked=self._chunked)
 
 
 class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]

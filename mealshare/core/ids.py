@@ -46,7 +46,9 @@ COUNTER_BITS = 10
 WORKERS = 1 << (SEQUENCE_BITS - COUNTER_BITS)
 _COUNTERS = 1 << COUNTER_BITS
 _START_BITS = 8
-_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+#: How an id is written; of those of nineteen digits some are above `MAX_ID`.
+ID_PATTERN = "^[1-9][0-9]{0,18}$"
+_ID = re.compile(ID_PATTERN[1:-1], re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ PROBLEMS: Mapping[str, str] = {
     "role_too_low": _("Your role does not allow this."),
     "session_required": _("This can only be done after signing in with a browser."),
     "scope_missing": _("The token does not have the scope for this."),
+    "no_personal_token": _("A personal access token cannot do this. Sign in instead."),
     "no_rule": _("You may not do this."),
     "csrf": _("The form was too old, or did not come from this site. Please try again."),
     "not_found": _("There is nothing here."),
@@ -81,6 +82,7 @@ PROBLEMS: Mapping[str, str] = {
     "token_claim_invalid": _("A claim of the token has the wrong form."),
     "token_too_large": _("The token is too large."),
     "token_revoked": _("The token has been revoked."),
+    "token_unknown": _("The token is not known here. It may have been revoked."),
 }
 
 

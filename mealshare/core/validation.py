@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
 
 from mealshare.core.errors import FieldError, InputInvalid
-from mealshare.core.ids import parse_id
+from mealshare.core.ids import ID_PATTERN, parse_id
 from mealshare.core.text import clean_text
 
 M = TypeVar("M", bound=BaseModel)
@@ -51,12 +60,49 @@ def _snowflake(value: Any) -> int:
         raise coded("bad_id") from None
 
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+#: RFC 3339, 5.6; as forms of browsers write it, the seconds may be left out.
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})",
+    re.IGNORECASE,
+)
+
+
+def _written_day(value: Any) -> Any:
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise coded("bad_date")
+    return value
+
+
+def _written_moment(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if _MOMENT.fullmatch(value) is None:
+        raise coded("bad_datetime")
+    try:
+        # What a validator has looked at is no JSON any more to pydantic, and a strict schema reads no text as a moment.
+        return datetime.fromisoformat(value.upper())
+    except ValueError:
+        raise coded("bad_datetime") from None
+
+
+#: A date as RFC 3339 writes it.  Pydantic alone takes "86400" too, as seconds since 1970, and a date with a time.
+AS_WRITTEN = BeforeValidator(_written_day)
+IsoDate = Annotated[date, AS_WRITTEN]
+#: A moment as RFC 3339 writes it, with its offset; no seconds since 1970.
+IsoMoment = Annotated[AwareDatetime, BeforeValidator(_written_moment)]
 #: Text of one line, cleaned: normalised, trimmed, without control characters.
 Line = Annotated[str, AfterValidator(_line)]
 #: Text of several lines, cleaned.
 Lines = Annotated[str, AfterValidator(_lines)]
 #: An id: a string in JSON, an integer inside.
-SnowflakeId = Annotated[int, BeforeValidator(_snowflake, json_schema_input_type=str)]
+SnowflakeId = Annotated[
+    int,
+    BeforeValidator(
+        _snowflake,
+        json_schema_input_type=Annotated[str, Field(pattern=ID_PATTERN, examples=["117653444094112991"])],
+    ),
+]
 
 _CODES = {
     "missing": "missing",

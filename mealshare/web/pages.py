@@ -10,11 +10,26 @@ from pyramid.response import Response
 from pyramid.view import view_config
 
 from mealshare.core.errors import NotFound
+from mealshare.core.i18n import _, to_bcp47
 from mealshare.core.security import SiteSettings
 from mealshare.core.security.permissions import CorePermission
 from mealshare.core.settings import settings_of
 
 PUBLIC = CorePermission.PUBLIC
+#: What is personal, a form, or a list without an end (RFC 9309: each is the beginning of a path and query).
+NOT_FOR_CRAWLERS = (
+    "/settings/", "/login", "/register", "/password/", "/api/", "/home", "/new", "/share", "/random", "/notifications",
+    "/want", "/follow-requests", "/report", "/admin/", "/search?", "/*?max_id=",
+)  # fmt: skip
+#: What the icon on a home screen offers when it is held down.
+SHORTCUTS = ((_("New meal"), "/new"), (_("Diary"), "/diary"))
+#: How the device hands over what another application shares (W3C, Web Share Target).
+SHARE_TARGET = {
+    "action": "/share",
+    "method": "POST",
+    "enctype": "multipart/form-data",
+    "params": {"title": "title", "text": "text", "url": "url", "files": [{"name": "photo", "accept": ["image/*"]}]},
+}
 
 
 @view_config(route_name="about", request_method="GET", renderer="templates/about.pt", permission=PUBLIC)
@@ -36,7 +51,8 @@ def problem(context: Any, request: Request) -> dict[str, Any]:
 @view_config(route_name="robots", request_method="GET", permission=PUBLIC)
 def robots(context: Any, request: Request) -> Response:
     """RFC 9309: what crawlers should leave alone."""
-    lines = ["User-agent: *", "Disallow: /settings/", "Disallow: /login", "Disallow: /register", "Disallow: /api/", ""]
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in NOT_FOR_CRAWLERS)]
+    lines += ["", f"Sitemap: {request.registry['base_url']}/sitemap.xml", ""]
     return Response("\n".join(lines), content_type="text/plain", charset="utf-8")
 
 
@@ -52,12 +68,24 @@ def manifest(context: Any, request: Request) -> dict[str, Any]:
         "start_url": "/",
         "scope": "/",
         "display": "standalone",
+        "id": "/",
+        "lang": to_bcp47(request.locale_name),
         "background_color": "#faf5ed",
         "theme_color": "#faf5ed",
+        "categories": ["food", "social", "lifestyle"],
         "icons": [
-            {"src": f"{prefix}/img/touch-icon.png", "sizes": "180x180", "type": "image/png"},
+            {"src": f"{prefix}/img/icon-192.png", "sizes": "192x192", "type": "image/png"},
+            {"src": f"{prefix}/img/icon-512.png", "sizes": "512x512", "type": "image/png"},
+            {
+                "src": f"{prefix}/img/icon-maskable-512.png",
+                "sizes": "512x512",
+                "type": "image/png",
+                "purpose": "maskable",
+            },
             {"src": f"{prefix}/img/favicon.svg", "sizes": "any", "type": "image/svg+xml"},
         ],
+        "shortcuts": [{"name": request.translate(words), "url": path} for words, path in SHORTCUTS],
+        "share_target": SHARE_TARGET,
     }
 
 

@@ -16,7 +16,7 @@ from pyramid.request import Request
 
 from mealshare.core.clock import now
 from mealshare.core.dates import exact_time, relative_time, rfc3339
-from mealshare.core.i18n import ENDONYMS, to_bcp47
+from mealshare.core.i18n import ENDONYMS, Plural, to_bcp47
 from mealshare.core.security import SiteSettings
 from mealshare.core.security.identity import Identity
 from mealshare.core.settings import settings_of
@@ -109,13 +109,9 @@ class Ui:
         """Flash messages; each is shown once."""
         return take_messages(self.request)
 
-    def t(self, message: str, **params: Any) -> str:
+    def t(self, message: str | Plural, **params: Any) -> str:
         """The message in the reader's language."""
         return str(self.request.translate(message, **params))
-
-    def n(self, singular: str, plural: str, number: int) -> str:
-        """The message that fits the number."""
-        return str(self.request.plural(singular, plural, number))
 
     def error(self, code: str, params: dict[str, Any] | None = None) -> str:
         """The words for an error code."""

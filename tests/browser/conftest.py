@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, ViewportSize, sync_playwright
 
 from mealshare.core.db.migrate import upgrade
-from tests.browser.people import Stock, stock_site
+from tests.browser.people import Stock, company_site, stock_site
 from tests.databases import new_database
 from tests.sites import RunningSite, running_site
 
@@ -84,6 +84,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
 def stock(browser: Browser, server: RunningSite) -> Stock:
     """Somebody with meals of every kind."""
     return stock_site(browser, server.url)
+
+
+@pytest.fixture(scope="package")
+def company(browser: Browser, server: RunningSite) -> Stock:
+    """Somebody among friends: with followers, news, a long conversation, and a nut allergy."""
+    return company_site(browser, server.url)
 
 
 @pytest.fixture

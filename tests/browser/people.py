@@ -14,6 +14,8 @@ from tests.people import draw
 
 PASSWORD = "plum cobbler on a tuesday"
 _names = itertools.count(1)
+#: Kinds of news that the host of `company_site` has: a request, likes, answers, a copy.
+NOTICES = 4
 
 NOTE = "With a link https://example.org/recipes/1234567890/abcdefghijklmnopqrstuvwxyz and #tags.\n\nA second paragraph."
 #: Harder than life: each has broken a page somewhere.
@@ -41,6 +43,29 @@ class Stock:
     username: str
     state: Any
     meals: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Friend:
+    """Somebody who acts through the API, with a token."""
+
+    request: APIRequestContext
+    username: str
+    headers: dict[str, str]
+
+    def do(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask the API; gives its JSON, or None where it has nothing to say."""
+        answer = self.request.fetch(f"/api{path}", method=method, data=body, headers=self.headers)
+        assert answer.ok, f"{method} {path}: {answer.text()}"
+        return answer.json() if answer.body() else None
+
+    def post(self, **meal: Any) -> Any:
+        """Post a meal."""
+        return self.do("POST", "/meals", meal)
+
+    def say(self, meal: Any, note: str, to: Any = None) -> Any:
+        """Comment on a meal, or answer a comment on it."""
+        return self.do("POST", f"/meals/{meal['id']}/comments", {"note": note, "in_reply_to_id": to and to["id"]})
 
 
 def new_name() -> str:
@@ -123,6 +148,76 @@ def stock_site(browser: Browser, url: str) -> Stock:
     state = context.storage_state()
     context.close()
     return Stock(name, state, paths)
+
+
+def make_friend(request: APIRequestContext, name: str, **profile: Any) -> Friend:
+    """Register somebody through the API."""
+    person = {"username": name, "email": f"{name}@example.org", "password": PASSWORD}
+    assert request.post("/api/users", data=person).ok
+    friend = make_login(request, name)
+    friend.do("PATCH", "/user/profile", profile)
+    return friend
+
+
+def make_login(request: APIRequestContext, name: str) -> Friend:
+    """Sign somebody in through the API."""
+    answer = request.post("/api/login", data={"username": name, "password": PASSWORD})
+    return Friend(request, name, {"Authorization": f"Bearer {answer.json()['access_token']}"})
+
+
+def company_site(browser: Browser, url: str) -> Stock:
+    """Register a host among friends: follows, requests, blocks, wants, a long conversation, and a nut allergy."""
+    api = browser.new_context(base_url=url)
+    context = browser.new_context(base_url=url, locale="en-GB")
+    page = context.new_page()
+    name = register(page, "hubertblainewolfeschlegelstein")
+    host = make_login(api.request, name)
+    host.do("PATCH", "/user/profile", {"locale": None, "locked": True})
+    long = "Everybody who has ever eaten here, and their aunts"
+    friend = make_friend(api.request, "friend_of_the_house", display_name=long, bio="b" * 200)
+    others = [make_friend(api.request, f"guest_{number}", display_name="مريم") for number in range(4)]
+    friend.do("PUT", f"/users/{name}/follow")
+    host.do("POST", f"/follow-requests/{friend.username}")
+    paths = _host_meals(host, friend, others) | {"friend": f"/@{friend.username}"}
+    others[0].do("PUT", f"/users/{name}/follow")
+    for person in (friend, others[1]):
+        host.do("PUT", f"/users/{person.username}/follow")
+    host.do("PUT", f"/users/{others[2].username}/mute")
+    host.do("PUT", f"/users/{others[3].username}/block")
+    host.do("PUT", "/preferences", {"mode": "hide", "avoid": ["peanuts"], "diets": ["vegan"]})
+    deadline = time.monotonic() + 30
+    while len(host.do("GET", "/notifications")) < NOTICES:
+        assert time.monotonic() < deadline, "the notifications never came"
+        time.sleep(0.2)
+    state = context.storage_state()
+    context.close()
+    api.close()
+    return Stock(name, state, {key: path.removeprefix(url) for key, path in paths.items()})
+
+
+def _host_meals(host: Friend, friend: Friend, others: list[Friend]) -> dict[str, str]:
+    """What the host and a friend posted and said to each other: the addresses."""
+    place = {"name": "Llanfairpwllgwyngyll", "city": "Krungthep"}
+    talk = host.post(food="A dish to talk about", note=f"With @{friend.username}.", place=place, tags=["talk"])
+    for person in (friend, *others):
+        person.do("PUT", f"/meals/{talk['id']}/like")
+    long = friend.say(talk, f"@{host.username} " + "w" * 300)
+    for number in range(12):
+        (friend, host)[number % 2].say(talk, f"Reply {number}", long)
+    own = host.say(talk, "My own words.\n\nTwo paragraphs, and https://example.org/" + "x" * 80)
+    gone = friend.say(talk, "Soon gone.")
+    host.say(talk, "An answer to nothing.", gone)
+    friend.do("DELETE", f"/comments/{gone['id']}")
+    closed = host.post(food="No words, please", comments_closed=True)
+    peanuts = friend.post(food="Satay", allergens={"contains": ["peanuts"]})
+    silent = friend.post(food="Something silent", place=place)
+    host.do("PUT", f"/meals/{silent['id']}/want")
+    copy = friend.do("POST", f"/meals/{talk['id']}/ate-too", {"food": "The same dish"})
+    return {
+        "talk": talk["url"], "closed": closed["url"], "peanuts": peanuts["url"], "silent": silent["url"],
+        "copy": copy["url"], "comment": own["url"], "thread": f"{talk['url']}?thread={long['id']}",
+        "inspired": f"/new?inspired_by={silent['id']}",
+    }  # fmt: skip
 
 
 def _post(request: APIRequestContext, headers: dict[str, str], meal: dict[str, Any]) -> str:

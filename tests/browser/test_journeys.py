@@ -122,7 +122,7 @@ def test_without_javascript(open_page, photo_file):
     expect(page.get_by_role("button", name="Yum!")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("link", name="#bread").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("#bread")
-    page.get_by_text(name).first.click()
+    page.locator("header details.menu > summary").click()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("link", name="Log in")).to_be_visible()
 

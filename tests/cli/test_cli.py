@@ -20,7 +20,7 @@ from openapi_spec_validator import validate
 from sqlalchemy import create_engine, inspect, pool, text
 
 from mealshare.cli import main
-from mealshare.cli.documents import as_markdown, declared_by_the_application
+from mealshare.cli.documents import as_json, as_markdown, declared_by_the_application, reference_document
 from mealshare.core.db.migrate import downgrade, head_revision
 from mealshare.core.security.passwords import verify_password
 from mealshare.core.storage import LocalStorage, StorageFull
@@ -301,8 +301,10 @@ class TestSeed:
         assert ("ada", "admin") in {(row.username, row.role) for row in people}
         assert verify_password(people[0].password_hash, password[1])
         assert len({row.password_hash for row in people}) == 1
-        meals = seeded.rows("SELECT id, created_at, eaten_at FROM posts ORDER BY id")
-        assert len(meals) == 100
+        meals = seeded.rows("SELECT id, created_at, eaten_at FROM posts WHERE kind = 'meal' ORDER BY id")
+        own = seeded.rows("SELECT count(*) FROM posts WHERE kind = 'meal' AND inspired_by_id IS NULL")
+        assert own[0][0] == 100
+        assert len(meals) > 100
         assert all(str(meal.eaten_at) <= str(meal.created_at) for meal in meals)
         # Ids follow the time at which the meals were posted: lists are ordered by them.
         assert [meal.id for meal in sorted(meals, key=lambda meal: str(meal.created_at))] == [meal.id for meal in meals]
@@ -321,6 +323,23 @@ class TestSeed:
         assert len(avatars) == len(list(seeded.storage.keys(AVATARS))) > 10
         assert len(list(seeded.storage.keys())) == 2 * len(pictures) + len(avatars)
         assert seeded.rows("SELECT id FROM jobs") == []
+
+    def test_the_people_do_something_with_each_other(self, seeded: SimpleNamespace) -> None:
+        for what, least in (
+            ("follows WHERE state = 'accepted'", 200), ("wants", 50), ("posts WHERE kind = 'comment'", 40), ("notifications", 300),
+            ("timeline_entries", 500), ("notifications WHERE read_at IS NULL", 1),
+        ):  # fmt: skip
+            assert seeded.rows(f"SELECT count(*) FROM {what}")[0][0] >= least, what
+        for column, rows in (
+            ("followers_count", "follows f WHERE f.target_id = a.id"), ("following_count", "follows f WHERE f.account_id = a.id"),
+        ):  # fmt: skip
+            assert seeded.rows(f"SELECT a.id FROM accounts a WHERE a.{column} <> (SELECT count(*) FROM {rows})") == []
+        for column, rows in (
+            ("comments_count", "posts c WHERE c.root_id = p.id AND c.deleted_at IS NULL"),
+            ("ate_too_count", "posts c WHERE c.inspired_by_id = p.id AND c.visibility IN ('public', 'unlisted')"),
+        ):
+            wrong = f"SELECT p.id FROM posts p WHERE p.kind = 'meal' AND p.{column} <> (SELECT count(*) FROM {rows})"
+            assert seeded.rows(wrong) == []
 
     def test_counts_are_exact_and_edits_are_kept(self, seeded: SimpleNamespace) -> None:
         wrong = "SELECT p.id FROM posts p WHERE p.likes_count <> (SELECT count(*) FROM likes l WHERE l.post_id = p.id)"
@@ -420,8 +439,13 @@ class TestDocuments:
         assert result.exit_code == 0, result.output
         document = json.loads(result.stdout)
         validate(document)
-        assert document["servers"] == [{"url": "https://meals.example.org"}]
+        assert document["servers"][0]["url"] == "https://meals.example.org"
         assert not (tmp_path / "none.sqlite").exists()
+
+    def test_the_reference_needs_no_configuration(self, run: Command) -> None:
+        result = run("openapi", "--reference")
+        assert result.exit_code == 0, result.output
+        assert result.stdout == as_json(reference_document())
 
     def test_the_page_of_settings_is_up_to_date(self, run: Command) -> None:
         printed = run("settings", "--markdown").stdout

@@ -144,7 +144,7 @@ def test_what_a_view_says_itself_stays(router: Any) -> None:
 
 def test_what_nobody_thought_about_is_taken_to_be_personal(router: Any) -> None:
     assert call(router, "GET", "/page").headers["Cache-Control"] == "private, no-cache"
-    assert call(router, "GET", "/page").headers["Vary"] == "Cookie, Authorization, Accept-Language"
+    assert call(router, "GET", "/page").headers["Vary"] == "Accept-Encoding, Cookie, Authorization, Accept-Language"
     assert call(router, "GET", "/vary").headers["Vary"] == "Accept, Cookie, Authorization, Accept-Language"
     assert "no-store" in call(router, "GET", "/missing").headers["Cache-Control"]
     assert call(router, "GET", "/static/css/mealshare.css").headers["Cache-Control"] == "max-age=3600"

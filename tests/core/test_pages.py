@@ -227,7 +227,9 @@ def test_error_pages_speak_the_readers_language(router: Any) -> None:
 def test_readiness_tells_what_is_missing_and_when_it_ends(router: Any, tmp_path: Path) -> None:
     registry = router.registry
     assert call(router, "GET", "/health/live").json == {"status": "ok"}
-    assert call(router, "GET", "/health/ready").json["checks"] == {"database": "ok", "cache": "ok", "storage": "ok"}
+    assert call(router, "GET", "/health/ready").json["checks"] == {
+        "database": "ok", "cache": "ok", "storage": "ok", "ratelimit": "ok",
+    }  # fmt: skip
     registry["draining"] = True
     ending = call(router, "GET", "/health/ready")
     del registry["draining"]
@@ -241,7 +243,17 @@ def test_readiness_tells_what_is_missing_and_when_it_ends(router: Any, tmp_path:
     failing = call(router, "GET", "/health/ready")
     registry["health_checks"] = checks
     assert failing.status_int == 503
-    assert failing.json == {"status": "failing", "checks": {"database": "ok", "cache": "failing", "storage": "failing"}}
+    assert failing.json == {
+        "status": "failing",
+        "checks": {"database": "ok", "cache": "failing", "storage": "failing", "ratelimit": "ok"},
+    }
+    # Without what only helps it goes on, and stays where a balancer sends people.
+    helpers = dict(registry["health_helpers"])
+    registry["health_helpers"] |= {"ratelimit": broken}
+    degraded = call(router, "GET", "/health/ready")
+    registry["health_helpers"] = helpers
+    assert (degraded.status_int, degraded.json["status"]) == (200, "degraded")
+    assert degraded.json["checks"]["ratelimit"] == "degraded"
 
 
 # In the real application.

@@ -14,7 +14,14 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "Markup" in path.read
 
 #: Text that is the same in every language, and why.
 SAME_EVERYWHERE = {
+    "API": "a term",
+    "JSON": "the name of a format",
+    "curl": "the name of a program",
+    "ini": "the name of a format",
+    "sh": "the name of a language",
     "openapi.json": "the name of a file",
+    "https://app.example.org": "an address",
+    "xl u-photo": "the classes of a picture",
 }
 
 
@@ -54,6 +61,9 @@ def test_a_sentence_put_into_any_template_is_found(template: Path, tmp_path: Pat
         ("<p>Hello</p>", ["Hello"]),
         ("<p>Hello\n  there</p>", ["Hello there"]),
         ('<p i18n:translate="">Hello</p>', []),
+        # Code is no language of people, and what is in one language says so.
+        ("<p>Send <code>If-Match</code></p>", ["Send"]),
+        ('<p lang="en">Hello <b>there</b></p><p lang="zh">Hi</p>', ["Hi"]),
         ('<p i18n:translate="">Hello <b>there</b></p>', []),
         # What has a name of its own is left out of the sentence around it.
         ('<p i18n:translate="">Hello <b i18n:name="who">there</b></p>', ["there"]),
@@ -90,10 +100,10 @@ def test_markup_in_modules(tmp_path: Path) -> None:
     module = tmp_path / "views.py"
     module.write_text(
         'A = Markup(\'<b title="{title}">{label}</b>\' "<i>{}</i>").format("Not Markup")\nB = Markup(f"<b>Bold {A}</b>")\n'
-        'C = Markup("<b>Hello</b>")\n',
+        'C = Markup("<b>Hello</b>")\nD = Markup(" class=\'a b\' title=\\"Good {time}\\"")\nE = Markup(" it is")\n',
         encoding="utf-8",
     )
-    assert in_module(module) == ["Bold", "Hello"]
+    assert in_module(module) == ["Bold", "Hello", "Good", "it is"]
 
 
 def test_braces_in_expressions() -> None:

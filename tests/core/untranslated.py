@@ -16,11 +16,15 @@ SCRIPT_WORDS = "data-msg-"
 VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 #: What is in them is no text.
 SILENT = frozenset({"script", "style"})
+#: What is in it is for machines, and the same in every language.
+CODE = frozenset({"code", "kbd"})
 #: The functions that give words in the reader's language, or none at all; what they are given is not shown as it is.
 HARMLESS_CALLS = frozenset(
     {"ui.t", "ui.n", "n_", "ui.error", "ui.icon", "ui.static", "ui.slot", "form.value", "form.has"}
 )
 
+#: One or more attributes and nothing else.
+_ATTRIBUTES = re.compile(r"""( [a-z-]+=("[^"]*"|'[^']*'))+""")
 _LETTERS = re.compile(r"[^\W\d_]")
 #: In an expression a literal is taken for words when it begins like a sentence or has several of them.
 _WORDS = re.compile(r"[A-Z][a-z]|\w +\w|(?![\x00-\x7f])[^\W\d_]")
@@ -37,8 +41,13 @@ def in_module(path: Path) -> list[str]:
         text
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Markup" and call.args
-        for text in in_markup(re.sub(r"\{[a-z_]*\}", "", _constant_text(call.args[0])))
+        for text in in_markup(_whole(re.sub(r"\{[a-z_]*\}", "", _constant_text(call.args[0]))))
     ]
+
+
+def _whole(markup: str) -> str:
+    """What stands in a tag, such as `` title="..."``, as a tag."""
+    return f"<i{markup}></i>" if _ATTRIBUTES.fullmatch(markup) else markup
 
 
 def _constant_text(node: ast.expr) -> str:
@@ -70,6 +79,8 @@ class _Reader(HTMLParser):
         if tag not in VOID:
             inherited = self.open[-1][1] if self.open else False
             covered = "i18n:translate" in values or (inherited and "i18n:name" not in values)
+            # Code, and what says of itself that it is in one language whatever the page is in.
+            covered = covered or tag in CODE or (tag != "html" and values.get("lang") == "en")
             self.open.append((tag, covered))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

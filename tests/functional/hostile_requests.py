@@ -33,7 +33,7 @@ class Route:
     @property
     def is_api(self) -> bool:
         """Whether errors are problem documents."""
-        return self.pattern.startswith("/api/") or self.pattern in ("/openapi.json", "/.well-known/jwks.json")
+        return self.pattern.startswith("/api/") or self.pattern in ("/api", "/openapi.json", "/.well-known/jwks.json")
 
     @property
     def is_static(self) -> bool:
@@ -92,7 +92,7 @@ class Answer:
 
     def comparable(self) -> tuple[int, tuple[tuple[str, str], ...], str]:
         """The answer without what is new in each: the id of the request, the moments at which limits start anew."""
-        changing = ("x-request-id", "date", "x-ratelimit-reset", "x-ratelimit-remaining")
+        changing = ("x-request-id", "date", "x-ratelimit-reset", "x-ratelimit-remaining", "ratelimit")
         headers = sorted((key.lower(), value) for key, value in self.headers if key.lower() not in changing)
         text = re.sub(r'"request_id":"[^"]*"', "", self.text)
         return self.status, tuple(headers), text

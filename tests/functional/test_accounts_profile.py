@@ -40,7 +40,10 @@ def test_a_person_as_everybody_sees_them(site: Site, browser: Browser) -> None:
     assert person.pop("created_at").endswith("Z")
     assert person == {
         "username": "Ada", "display_name": "Ada", "bio": "", "bio_html": "", "avatar_url": None, "url": f"{BASE}/@Ada",
-        "uri": f"{BASE}/users/Ada", "meals_count": 0, "locked": False,
+        "uri": f"{BASE}/users/Ada", "meals_count": 0, "locked": False, "followers_count": 0, "following_count": 0,
+        "viewer": {
+            "own": False, "following": False, "requested": False, "followed_by": False, "requested_by": False, "muting": False,
+        },
     }  # fmt: skip
     assert browser.get("/api/users/ada", headers={"If-None-Match": answer.headers["ETag"]}).status_int == 304
 

@@ -3,115 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
-import polib  # type: ignore[import-untyped]
 import pytest
-from bs4 import BeautifulSoup, Comment, Doctype, NavigableString, Tag
-from pyramid.interfaces import IRoutesMapper
 from pyramid.router import Router
-from webob import Request
-from webtest import TestApp, TestResponse, Upload
+from webtest import TestApp, Upload
 
 from mealshare.features.meals.vocabulary import Allergen, Diet, MealType, Source, Visibility
+from tests.functional.chinese import CHINESE, NAMES, Walker, english_in, visible_texts
+from tests.functional.chinese_walks import PACKAGE, Street, all_walks, templates_shown
 from tests.people import form_with
 
-CATALOGUE = Path(__file__).resolve().parents[2] / "mealshare/locale/en/LC_MESSAGES/mealshare.po"
-CHINESE = {"HTTP_ACCEPT_LANGUAGE": "zh-CN,zh;q=0.9,en;q=0.1"}
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 TAG = f"/tags/{quote('川菜')}"
-VISIBLE = ("alt", "title", "placeholder", "aria-label", "label")
-WORD = re.compile(r"[A-Za-z_]{2,}")
-#: Names that are the same in Chinese, and the words of people that no language setting translates.
-NAMES = frozenset(
-    WORD.findall(
-        """MealShare API RFC JavaScript openapi json GNU Affero UTF JSON type id http https MB JPEG PNG WebP GIF AVIF HEIC
-        Firefox Linux Asia Shanghai CN true false xiaomei laowang"""
-    )
-)
-#: What a script fills in.
-FILLED_IN = re.compile(r"\{[a-z]+\}")
-#: The place of a value in a message, after re.escape.
-MARKER = re.compile(r"(?:\\\$)?\\\{\w+\\\}")
-
-
-def english_messages() -> re.Pattern[str]:
-    """Finds any English text of the catalogue, whatever stands in its places, if it has more than three letters."""
-    texts = set()
-    for entry in polib.pofile(str(CATALOGUE)):
-        for text in [entry.msgstr, *entry.msgstr_plural.values()]:
-            plain = re.sub(r"\$?\{\w+\}", "", text)
-            if len(re.findall("[A-Za-z]", plain)) > 3 and not set(WORD.findall(plain)) <= NAMES:
-                texts.add(MARKER.sub(".+?", re.escape(" ".join(text.split()))))
-    assert len(texts) > 250
-    longest_first = sorted(texts, key=len, reverse=True)
-    return re.compile(rf"(?<![\w.])(?:{'|'.join(longest_first)})(?!\w)")
-
-
-ENGLISH = english_messages()
-
-
-def english_in(texts: Iterable[str], names: Set[str] = NAMES) -> list[str]:
-    """The texts that hold an English message, or any Latin word that is no name."""
-    return [text for text in texts if ENGLISH.search(text) or set(WORD.findall(FILLED_IN.sub("", text))) - names]
-
-
-def visible_texts(page: str) -> Iterator[str]:
-    """What the page shows or reads out, in Chinese: what is marked as another language is left out."""
-    soup = BeautifulSoup(page, "html.parser")
-    # The cities of time zones are named by CLDR, which has no Chinese name for some.
-    for foreign in soup.select("script, style, body [lang]:not([lang|=zh]), code, #time_zone option"):
-        foreign.decompose()
-    for node in soup.descendants:
-        if isinstance(node, NavigableString):
-            if not isinstance(node, Comment | Doctype):
-                yield " ".join(node.split())
-        elif isinstance(node, Tag):
-            for name, value in node.attrs.items():
-                if name in VISIBLE or name.startswith("data-msg-"):
-                    yield str(value)
-
-
-class Walker:
-    """A reader of Chinese who looks closely at every page."""
-
-    def __init__(self, wsgi_app: Router, visited: set[str]) -> None:
-        self.app = TestApp(wsgi_app, extra_environ=CHINESE | {"HTTP_USER_AGENT": FIREFOX})
-        self.router = wsgi_app
-        self.visited = visited
-
-    def get(self, path: str, status: int = 200, names: Set[str] = NAMES) -> TestResponse:
-        """Look at a page."""
-        return self.look(self.app.get(path, status=status), names)
-
-    def look(self, page: TestResponse, names: Set[str] = NAMES) -> TestResponse:
-        """Follow redirects, then look; the page must be Chinese all through."""
-        while page.status_int in (302, 303):
-            page = page.follow()
-        where = f"{page.request.method} {page.request.environ['PATH_INFO']} {page.status_int}"
-        assert page.content_type == "text/html", where
-        assert page.html.find("html")["lang"] == "zh-Hans", where
-        assert english_in(visible_texts(page.text), names) == [], where
-        if page.status_int < 400:
-            mapper = self.router.registry.getUtility(IRoutesMapper)
-            self.visited.add(mapper(Request.blank(page.request.path))["route"].name)
-        return page
-
-    def fill(self, path: str, field: str, **values: Any) -> TestResponse:
-        """Send the form of the page that has ``field``, and look at what comes back."""
-        form = form_with(self.app.get(path), field)
-        for name, value in values.items():
-            form.set(name, value, index=0)
-        return self.look(form.submit(expect_errors=True))
-
-    def sign_in(self, user: SimpleNamespace) -> None:
-        """Sign in with the form."""
-        self.fill("/login", "password", login=user.username, password=user.password)
 
 
 @pytest.fixture
@@ -179,22 +87,29 @@ def test_the_site_while_nobody_has_eaten(walker: Callable[[], Walker], people: S
     visitor = walker()
     assert "还没人开饭" in visitor.get("/").text
     assert "盘子里还空空的" in visitor.get("/@laowang").text
+    assert "还没有人吃过" in visitor.get("/explore")
+    assert "没有合适的" in visitor.get("/random")
 
 
-def test_every_page_of_somebody_signed_in_and_no_page_is_forgotten(
-    walker: Callable[[], Walker], visited: set[str], people: SimpleNamespace, meals: list[str], registry: Any
-) -> None:
-    mei, visitor = walker(), walker()
-    mei.sign_in(people.mei)
-    for path in ["/", "/new", "/@xiaomei", *meals, f"{meals[0]}/edit", f"{meals[-3]}/edit", f"{meals[0]}/delete"]:
-        mei.get(path)
-    for page in ["/profile", "/password", "/sessions"]:
-        mei.get(f"/settings{page}")
-    for path in ["/about", "/docs", "/login", "/register", "/password/forgot", TAG]:
-        visitor.get(path)
-    visitor.get("/problems/invalid", names=NAMES | {"invalid"})
-    visitor.get("/password/reset?token=nothing", status=404)
-    visited.add("password.reset")  # With a good link: test_the_letters_and_the_way_back_in.
+def test_every_page_of_somebody_signed_in_and_nothing_is_forgotten(
+    walker: Callable[[], Walker], visited: set[str], people: SimpleNamespace, meals: list[str], registry: Any,
+    make_user: Any, token: Any, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    aqiang = make_user("aqiang", display_name="阿强", time_zone="Asia/Shanghai")
+    zhangsan = make_user("zhangsan", display_name="张三", time_zone="Asia/Shanghai")
+    with templates_shown(monkeypatch) as shown:
+        street = Street.of(registry, walker, token, people.mei, people.wang, aqiang, zhangsan)
+        mei, visitor = street["xiaomei"], street.visitor
+        for path in ["/", "/new", "/@xiaomei", *meals, f"{meals[0]}/edit", f"{meals[-3]}/edit", f"{meals[0]}/delete"]:
+            mei.get(path)
+        for page in ["/profile", "/password", "/sessions"]:
+            mei.get(f"/settings{page}")
+        for path in ["/about", "/docs", "/login", "/register", "/password/forgot", TAG]:
+            visitor.get(path)
+        visitor.get("/problems/invalid", names=NAMES | {"invalid"})
+        visitor.get("/password/reset?token=nothing", status=404)
+        visited.add("password.reset")  # With a good link: test_the_letters_and_the_way_back_in.
+        all_walks(street)
     pages = {
         view["route_name"]
         for template in registry.introspector.get_category("templates")
@@ -202,8 +117,10 @@ def test_every_page_of_somebody_signed_in_and_no_page_is_forgotten(
         for view in template["related"]
         if view.get("route_name")
     }
-    assert len(pages) > 15
+    assert len(pages) > 30
     assert pages - visited == set()
+    templates = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.pt")}
+    assert templates - shown == set()
 
 
 def test_what_the_site_says_after_something_was_done(
@@ -291,6 +208,7 @@ def letters(site_folder: Path) -> list[str]:
         ("/settings/profile", "display_name", {"display_name": "美" * 200, "bio": "好" * 600}),
         ("/settings/password", "again", {}),
         ("/settings/password", "again", {"current_password": "no", "new_password": "short", "again": "other"}),
+        ("/settings/tokens", "days", {"name": "秤" * 101}),
         ("/new", "food", {}),
         ("/new", "food", {"food": "粥" * 200, "recipe_url": "nonsense", "tags": "123", "spoiler_text": "x" * 600}),
         ("/new", "food", {"food": "粥", "eaten_at": "nonsense", "tags": "a" * 60}),
@@ -359,6 +277,9 @@ def problems_of_the_api(headers: dict[str, str], meal: str) -> Iterator[tuple[st
     yield "PATCH", "/api/user/profile", {"display_name": "x" * 200, "locale": "fr", "time_zone": "Mars"}, headers
     yield "PUT", f"/api/meals/{meal}", {"food": "粥"}, headers | {"If-Match": '"old"'}
     yield "POST", "/api/media", b"", headers
+    odd = {"id": "a", "method": "GET", "path": "//x", "headers": {"Host": "x"}}
+    yield "POST", "/api/batch", {"requests": [odd]}, headers
+    yield "GET", "/api/feed/stream?last_event_id=x&feed=tea", None, {}
     yield "PUT", "/api/meals", {}, headers
     yield "DELETE", f"/api/meals/{meal}", None, {}
     for path in ("/api/nowhere", "/api/meals/1", "/api/meals/x", "/api/meals?colour=red", "/api/users/nobody"):

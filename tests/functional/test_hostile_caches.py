@@ -22,7 +22,10 @@ from tests.functional.hostile_requests import (
 )
 
 #: The only addresses whose answers anybody may share: they are the same for everybody.
-SHARED = {"avatar.file", "api.jwks", "api.openapi", "api.instance", "manifest", "robots", "health.live", "health.ready"}
+SHARED = {
+    "avatar.file", "api.jwks", "api.openapi", "api.instance", "manifest", "robots", "health.live", "health.ready", "feed.atom",
+    "feed.json", "person.feed.atom", "person.feed.json", "tag.feed.atom", "tag.feed.json", "oembed", "sitemap", "sitemap.part",
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pyramid.router import Router
 
+from mealshare.core.ratelimit import Limit
 from tests.functional.hostile_requests import (
     Answer,
     Somebody,
@@ -243,3 +244,85 @@ def test_changing_the_password_is_guessing_too(wsgi_app: Router, mei: Any) -> No
         )
         seen.add(send(wsgi_app, "POST", "/settings/password", mei.browser, body=form, content_type=FORM).status)
     assert seen == {422, 429}
+
+
+@pytest.fixture
+def narrow(rate_limits: Any) -> Any:
+    """The limiter, with limits that a test uses up in a moment."""
+    before = dict(rate_limits.limits)
+    narrow = {"api": 60, "write": 6, "search": 4, "batch": 2, "stream": 2, "address": 40}
+    rate_limits.limits |= {name: Limit(amount, 300) for name, amount in narrow.items()}
+    yield rate_limits
+    rate_limits.limits |= before
+
+
+def test_both_faces_write_under_one_limit(
+    wsgi_app: Router, registry: Any, mei: Any, make_user: Callable[..., SimpleNamespace], narrow: Any
+) -> None:
+    """What somebody changes over the API and with forms counts together; reading goes on, and so does getting out."""
+    meal = send_json(wsgi_app, "POST", "/api/meals", mei.browser, {"food": "noodles"})
+    assert meal.status == 201
+    assert meal.header("RateLimit-Policy") == '"api";q=60;w=300, "write";q=6;w=300, "address";q=40;w=300'
+    assert (meal.header("X-RateLimit-Limit"), meal.header("X-RateLimit-Remaining")) == ("6", "5")
+    api, page = f"/api/meals/{meal.json['id']}/like", f"/@mei/{meal.json['id']}/like"
+    for number in range(5):
+        if number % 2:
+            assert send(wsgi_app, "PUT", api, mei.browser).status == 204
+        else:
+            assert send(wsgi_app, "POST", page, mei.browser, body=b"", content_type=FORM).status == 303
+    refused = send(wsgi_app, "PUT", api, mei.browser)
+    assert (refused.status, refused.header("X-RateLimit-Limit"), refused.header("X-RateLimit-Remaining")) == (
+        429,
+        "6",
+        "0",
+    )
+    assert re.search(r'"api";r=\d+;t=\d+, "write";r=0;t=\d+, "address";r=\d+', refused.header("RateLimit"))
+    assert 0 < int(refused.header("Retry-After")) <= 300
+    form = send(wsgi_app, "POST", page, mei.browser, body=b"", content_type=FORM)
+    assert form.status == 429
+    assert 0 < int(form.header("Retry-After")) <= 300
+    # A forged form is told so, and not that its owner has written much.
+    assert send(wsgi_app, "POST", page, Somebody(mei.browser.cookies, "forged"), content_type=FORM).status == 403
+    assert send(wsgi_app, "GET", "/api/meals", mei.browser).status == 200
+    assert send(wsgi_app, "GET", "/", mei.browser).status == 200
+    somebody = make_user("neo")
+    assert send(wsgi_app, "PUT", api, browser_of(registry, somebody.account_id)).status == 204
+    # Whoever has stolen a session must not be able to keep its owner from ending it.
+    end = send(wsgi_app, "POST", "/settings/sessions/end-others", mei.browser, body=b"", content_type=FORM)
+    assert end.status == 303
+    assert send(wsgi_app, "POST", "/logout", mei.browser, body=b"", content_type=FORM).status == 303
+
+
+def test_searching_batches_and_streams_have_limits_of_their_own(wsgi_app: Router, mei: Any, narrow: Any) -> None:
+    """Completing, searching and the page of it count together; a batch for itself and for what is in it."""
+    for path in ("/api/search?q=a", "/search?q=a", "/api/users?q=a", "/api/places?q=a"):
+        assert send(wsgi_app, "GET", path, mei.browser).status == 200
+    for path in ("/api/search?q=a", "/search?q=a", "/api/users?q=a", "/api/places?q=a"):
+        assert send(wsgi_app, "GET", path, mei.browser).status == 429
+    assert send(wsgi_app, "GET", "/api/search?q=a").status == 200, "a visitor has a limit of their own"
+    one = {"requests": [{"id": str(number), "method": "GET", "path": "/api/instance"} for number in range(3)]}
+    before = narrow.peek("api", f"account:{mei.account_id}").remaining
+    statuses = [send_json(wsgi_app, "POST", "/api/batch", mei.browser, one).status for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    assert before - narrow.peek("api", f"account:{mei.account_id}").remaining == 2 * (1 + 3)
+    streams = [send(wsgi_app, "GET", "/api/feed/stream", mei.browser) for _ in range(3)]
+    assert [answer.status for answer in streams] == [200, 200, 429]
+    assert '"stream";r=0' in streams[-1].header("RateLimit")
+
+
+def test_many_accounts_behind_one_address(
+    wsgi_app: Router, registry: Any, make_user: Callable[..., SimpleNamespace], narrow: Any
+) -> None:
+    """Each account has its own limit, and all of one address have one together, over both faces."""
+    crowd = [browser_of(registry, make_user(f"bot{number}").account_id) for number in range(5)]
+    headers = {"REMOTE_ADDR": "2001:db8:5:5::1"}
+    for number in range(40):
+        answer = send(wsgi_app, "GET", "/api/instance", crowd[number % 5], headers=headers)
+        assert answer.status == 200
+    assert (answer.header("X-RateLimit-Limit"), answer.header("X-RateLimit-Remaining")) == ("40", "0")
+    for who in crowd:
+        assert send(wsgi_app, "GET", "/api/instance", who, headers=headers).status == 429
+        form = urlencoded([("food", "x")])
+        assert send(wsgi_app, "POST", "/new", who, body=form, content_type=FORM, headers=headers).status == 429
+        assert send(wsgi_app, "GET", "/api/instance", who).status == 200, "somewhere else they are themselves"
+    assert send(wsgi_app, "GET", "/api/instance", headers=headers).status == 200, "a visitor there is another client"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +18,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pyramid.router import Router
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from mealshare import main
 from mealshare.core import clock
 from mealshare.core.security.identity import Role
-from mealshare.features.accounts.models import Account
+from mealshare.core.security.tokens import hash_token
+from mealshare.features.accounts.models import Account, PersonalToken
 from mealshare.features.accounts.service import AccountService
 from mealshare.features.accounts.service_sessions import end_all_access
 from tests.functional.hostile_requests import Answer, Somebody, browser_of, route_table, send, send_json, urlencoded
@@ -301,8 +304,9 @@ def test_a_token_that_was_revoked(site: Site) -> None:
 
 @pytest.mark.parametrize("event", ["password", "role", "suspension", "reset"])
 def test_a_change_of_the_account_ends_its_tokens(site: Site, event: str) -> None:
-    """At once, and for good: the token and its refresh token."""
+    """At once, and for good: the token, its refresh token, and what was made with it."""
     registry, account_id = site.registry, site.mei.account_id
+    personal = personal_token(site)
     if event == "password":
         form = urlencoded(
             [
@@ -322,6 +326,7 @@ def test_a_change_of_the_account_ends_its_tokens(site: Site, event: str) -> None
         with registry["open_work"]() as work:
             end_all_access(work, account_id)
     refused(site, site.tokens["access_token"], "token_revoked")
+    refused(site, personal, "token_revoked" if event == "suspension" else "token_unknown")
     assert send(site.app, "GET", "/api/user/profile", site.browser).status == 401
     answer = send_json(
         site.app, "POST", "/api/token/refresh", Somebody(), {"refresh_token": site.tokens["refresh_token"]}
@@ -363,6 +368,114 @@ def test_a_strange_origin_is_granted_nothing(site: Site) -> None:
                 answer = send(site.app, method, "/api/user/profile", who, headers=headers)
                 assert not answer.header("Access-Control-Allow-Origin"), origin
                 assert not answer.header("Access-Control-Allow-Credentials")
+
+
+def doubled(site: Site, part: int, name: str, value: Any) -> str:
+    """A token with the right key whose header (0) or claims (1) name a member twice, the good value last."""
+    texts = [json.dumps(one) for one in site.parts]
+    texts[part] = f'{{"{name}": {json.dumps(value)}, {texts[part][1:]}'
+    return hs(".".join(b64(text.encode()) for text in texts))
+
+
+#: The attack list: a token made from good ones, and the problem that it is told.  What needs more than a token (a login
+#: that has ended, a public key) has tests of its own above and below.
+ATTACKS: dict[str, tuple[Callable[[Site], str], str]] = {
+    "no algorithm": (lambda site: f"{b64(site.parts[0] | {'alg': 'none'})}.{b64(site.parts[1])}.", "token_malformed"),
+    "no algorithm, but a signature": (lambda site: site.signed({"alg": "nOnE"}), "token_algorithm"),
+    "an algorithm of public keys with the secret": (lambda site: site.signed({"alg": "RS256"}), "token_algorithm"),
+    "another hash with the secret": (lambda site: hs(".".join(map(b64, site.parts)), digest="sha512"), "token_signature"),
+    "a key named by a path": (lambda site: site.signed({"kid": "../../../dev/null"}), "token_key_unknown"),
+    "a key named by a query": (lambda site: site.signed({"kid": "x' UNION SELECT 1--"}), "token_key_unknown"),
+    "a key without a name": (lambda site: site.signed({"kid": ""}), "token_key_unknown"),
+    "a list of keys": (lambda site: site.signed({"kid": [site.parts[0]["kid"]]}), "token_key_unknown"),
+    "a key brought along": (lambda site: site.signed({"jwk": {"kty": "oct", "k": b64(SECRET)}}), "token_malformed"),
+    "a key elsewhere": (lambda site: site.signed({"jku": "https://evil.example/jwks.json"}), "token_malformed"),
+    "a certificate elsewhere": (lambda site: site.signed({"x5u": "https://evil.example/x"}), "token_malformed"),
+    "a certificate brought along": (lambda site: site.signed({"x5c": ["MIIB"]}), "token_malformed"),
+    "a critical extension": (lambda site: site.signed({"crit": ["b64"], "b64": False}), "token_malformed"),
+    "another site's key": (lambda site: hs(".".join(map(b64, site.parts)), b"k" * 32), "token_signature"),
+    "another site's token": (lambda site: site.signed({"kid": "other"}, iss="http://evil.example"), "token_key_unknown"),
+    "another kind of token": (lambda site: site.signed({"typ": "JWT"}), "token_type"),
+    "expired": (lambda site: site.signed(exp=site.parts[1]["iat"] - 61, nbf=0, iat=0), "token_expired"),
+    "not yet valid": (lambda site: site.signed(nbf=site.parts[1]["iat"] + 600), "token_not_yet_valid"),
+    "from the future": (lambda site: site.signed(iat=site.parts[1]["iat"] + 600), "token_issued_in_future"),
+    "an issuer with ours in front": (lambda site: site.signed(iss="http://localhost.evil.example"), "token_issuer"),
+    "for somebody else": (lambda site: site.signed(aud="http://evil.example"), "token_audience"),
+    "for somebody else, too": (lambda site: site.signed(aud=["http://localhost", "http://evil.example"]), "token_audience"),
+    "a number as subject": (lambda site: site.signed(sub=int(site.parts[1]["sub"])), "token_claim_invalid"),
+    "an end in words": (lambda site: site.signed(exp="9999999999"), "token_claim_invalid"),
+    "without an end": (lambda site: site.signed(drop=("exp",)), "token_claim_missing"),
+    "without an audience": (lambda site: site.signed(drop=("aud",)), "token_claim_missing"),
+    "another subject": (lambda site: site.signed(sub="1"), "token_revoked"),
+    "another generation": (lambda site: site.signed(gen=site.parts[1]["gen"] + 1), "token_revoked"),
+    "two algorithms": (lambda site: doubled(site, 0, "alg", "none"), "token_malformed"),
+    "two subjects": (lambda site: doubled(site, 1, "sub", "1"), "token_malformed"),
+    "a header of many floors": (lambda site: site.signed({"x": json.loads("[" * 300 + "]" * 300)}), "token_malformed"),
+    "a claim of more floors": (lambda site: site.signed(x=json.loads("[" * 900 + "]" * 900)), "token_malformed"),
+    "a header of any number of floors": (lambda site: f"{b64(b'[' * 1400)}.{b64(b'[' * 1400)}.x", "token_malformed"),
+    "altered claims": (
+        lambda site: hs(f"{b64(site.parts[0])}.{b64(site.parts[1] | {'role': 'admin'})}", b"k" * 32), "token_signature",
+    ),
+    "too long": (lambda site: site.signed(username="x" * 4096), "token_too_large"),
+    "white space inside": (lambda site: site.tokens["access_token"].replace(".", " .", 1), "token_malformed"),
+    "a refresh token": (lambda site: site.tokens["refresh_token"], "token_malformed"),
+    "no token": (lambda site: "", "token_malformed"),
+    "a second header": (lambda site: f"{site.tokens['access_token']}, Bearer {site.tokens['access_token']}", "token_malformed"),
+    "a personal token that nobody has": (lambda site: f"msp_{'A' * 43}", "token_unknown"),
+    "a personal token cut short": (lambda site: f"msp_{'A' * 42}", "token_malformed"),
+    "a personal token in capitals": (lambda site: f"MSP_{'A' * 43}", "token_malformed"),
+    "an access token behind the prefix": (lambda site: f"msp_{site.tokens['access_token']}", "token_malformed"),
+    "a personal token with half a letter": (lambda site: f"msp_{'A' * 42}\udc80", "token_malformed"),
+}  # fmt: skip
+
+
+def test_the_attack_list(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Each is told what is wrong with it and gets nothing, whatever stands beside it; together they know every problem."""
+    for make, code in ATTACKS.values():
+        for scheme in ("Bearer ", "bearer  "):
+            refused(site, make(site), code, scheme)
+    # A scheme without a token as servers hand it on, and a token behind another scheme.
+    for header in ("Bearer", "bearer", f"Basic eDp5, Bearer {site.tokens['access_token']}"):
+        refused(site, header, "token_malformed", scheme="")
+    problems = {code for code in site.registry["problems"] if code.startswith("token_")}
+    assert {code for _make, code in ATTACKS.values()} == problems
+    for code in problems:
+        # The address that a problem is named by explains it.
+        assert send(site.app, "GET", f"/problems/{code}").status == 200, code
+    # Refusing an attack is no failure of the site.
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def personal_token(site: Site) -> str:
+    """A personal token of mei's."""
+    who = Somebody(authorization=f"Bearer {site.tokens['access_token']}")
+    wanted = {"name": "x", "scopes": ["read", "write"], "expires_at": None}
+    token: str = send_json(site.app, "POST", "/api/tokens", who, wanted).json["token"]
+    assert send(site.app, "GET", "/api/user/profile", Somebody(authorization=f"Bearer {token}")).status == 200
+    return token
+
+
+def test_a_personal_token_under_attack(site: Site) -> None:
+    """One letter of it, its hash, and what becomes of it in the end."""
+    token = personal_token(site)
+    for place in (4, 20, 46):
+        refused(site, token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :], "token_unknown")
+    refused(site, f"msp_{b64(hash_token(token))}", "token_unknown")
+    refused(site, hash_token(token).hex(), "token_malformed")
+    for text in (f"{token}x", f"{token} x", f" x{token}", f"{token}, {token}", token.upper(), token[4:]):
+        refused(site, text, "token_malformed")
+    # Nowhere but in its header.
+    assert send(site.app, "GET", f"/api/meals?access_token={token}").status == 400
+    assert send(site.app, "GET", "/api/user/profile", Somebody({"session": token})).status == 401
+    answer = send_json(site.app, "POST", "/api/token/refresh", Somebody(), {"refresh_token": token})
+    assert (answer.status, answer.json["type"].rpartition("/")[2]) == (401, "refresh_token_invalid")
+    with site.registry["engine"].begin() as connection:
+        ended = now() - timedelta(seconds=1)
+        connection.execute(update(PersonalToken.__table__).values(expires_at=ended))
+    refused(site, token, "token_expired")
+    with site.registry["engine"].begin() as connection:
+        connection.execute(delete(PersonalToken))
+    refused(site, token, "token_unknown")
 
 
 def test_every_api_address_refuses_a_bad_token(site: Site) -> None:

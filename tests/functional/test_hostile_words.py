@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import pytest
 from bs4 import BeautifulSoup, Comment, Tag
 from pyramid.router import Router
@@ -19,6 +20,8 @@ from tests.functional.hostile_requests import Somebody, browser_of, multipart, s
 BASE = "http://localhost"
 FORM = "application/x-www-form-urlencoded"
 #: What our own pages may hold; sanitised notes are among the pages, so nothing in them may be anything else.
+#: Where a button of a meal, of a comment or of a person posts to.
+HTMX_POSTS = re.compile(r"/@\w+/\d+/(like|want|comments(/close)?)|/comments/\d+/like|/@\w+/follow")
 OWN_SCRIPTS = re.compile(r"/static/[0-9a-f]+/(js|vendor)/[\w./-]+\.js")
 URL_ATTRIBUTES = (
     "href",
@@ -64,7 +67,7 @@ def check_page(html: str, said: str) -> BeautifulSoup:
             if name.lower() in URL_ATTRIBUTES:
                 check_address(text, said)
             if name == "hx-post":
-                assert re.fullmatch(r"/@\w+/\d+/like", text), (element, said)
+                assert HTMX_POSTS.fullmatch(text), (element, said)
         assert "hx-get" not in element.attrs, (element, said)
     check_elements(page, said)
     return page
@@ -81,6 +84,14 @@ def check_address(text: str, said: str) -> None:
 def check_elements(page: BeautifulSoup, said: str) -> None:
     """Scripts, links, forms and metas are the layout's own."""
     for script in page.find_all("script"):
+        if script.get("type") == "application/ld+json":
+            # A block of data, which nothing runs; nothing in it can end it.
+            assert "src" not in script.attrs and isinstance(orjson.loads(str(script.string or "")), dict), (
+                script,
+                said,
+            )
+            assert not set("<>&") & set(script.string or ""), (script, said)
+            continue
         assert OWN_SCRIPTS.fullmatch(str(script.get("src", ""))) and not script.get_text(strip=True), (script, said)
     for link in page.find_all("link"):
         assert str(link["href"]).startswith(("/", BASE)), (link, said)

@@ -55,11 +55,27 @@ def test_a_meal_comes_back_as_it_was_posted(app, make_user, token):
     assert "nofollow" in meal["note_html"]
     assert meal["url"] == f"http://localhost/@mei/{meal['id']}"
     assert meal["uri"] == f"http://localhost/users/mei/posts/{meal['id']}"
-    assert meal["viewer"] == {"liked": False, "wanted": False, "ate_too": False, "own": True, "can_edit": True}
+    assert meal["viewer"] == {
+        "liked": False,
+        "wanted": False,
+        "ate_too": False,
+        "own": True,
+        "can_edit": True,
+        "avoided": [],
+        "not_declared": [],
+    }
     assert isinstance(meal["id"], str)
     assert app.get(f"/api/meals/{meal['id']}").json == {
         **meal,
-        "viewer": {"liked": False, "wanted": False, "ate_too": False, "own": False, "can_edit": False},
+        "viewer": {
+            "liked": False,
+            "wanted": False,
+            "ate_too": False,
+            "own": False,
+            "can_edit": False,
+            "avoided": [],
+            "not_declared": [],
+        },
     }
 
 

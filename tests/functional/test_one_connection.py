@@ -54,3 +54,14 @@ def test_a_used_address_and_a_used_refresh_token(alone: TestApp) -> None:
     for status in (200, 401):
         alone.post_json("/api/token/refresh", {"refresh_token": pair["refresh_token"]}, status=status)
     alone.post_json("/api/meals", {"food": "soup"}, headers=bearer(alone, mei), status=201)
+
+
+def test_requests_that_come_twice(alone: TestApp) -> None:
+    mei = add_user(alone.app.registry, "mei")
+    headers = bearer(alone, mei) | {"Idempotency-Key": "one"}
+    for _ in range(2):
+        alone.post_json("/api/meals", {"food": "soup"}, headers=headers, status=201)
+    alone.post_json("/api/meals", {"food": "rice"}, headers=headers, status=422)
+    headers["Idempotency-Key"] = "two"
+    alone.post_json("/api/meals", {"food": "soup", "media": [{"id": "1"}]}, headers=headers, status=422)
+    alone.delete("/api/meals/1", headers=headers, status=404)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert, text
+from sqlalchemy import Connection, text
 
 from mealshare.core.db import Window
-from mealshare.features.accounts.models import Account
 from mealshare.features.accounts.visibility import ANONYMOUS
-from mealshare.features.meals.models import Meal, Place, PostTag, Tag
-from mealshare.features.meals.places import place_key
 from mealshare.features.meals.queries import (
+    AT_PLACE,
     OF_ACCOUNT,
     PUBLIC,
     WITH_TAG,
@@ -26,162 +22,160 @@ from mealshare.features.meals.queries import (
     meals_of_day,
     tag_by_name,
 )
-from mealshare.features.media.models import Media, MediaState
-from mealshare.features.reactions.models import Like
+from mealshare.features.timelines.queries import MERGED, WRITTEN, home_of, place_by_name
+from tests.plans import (
+    ALONE,
+    COMMON_TAG,
+    ME,
+    MIDDLE,
+    NOON,
+    PLACE,
+    PULLED,
+    PULLING,
+    RARE_TAG,
+    VIEWERS,
+    author,
+    plans_of,
+    problems_of,
+)
 
-ACCOUNTS, MEALS, TAGS, PLACES = 20, 2_000, 40, 100
-FIRST_ACCOUNT, FIRST_MEAL, FIRST_TAG, FIRST_PLACE = 1_000, 1_000_000, 10_000, 20_000
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-VISIBILITIES = ("public", "public", "public", "unlisted", "only_me")
-MIDDLE = FIRST_MEAL + MEALS // 2
-COMMON_TAG, RARE_TAG = FIRST_TAG, FIRST_TAG + 3
-
-
-def rows() -> Iterator[tuple[type, list[dict[str, Any]]]]:
-    """A site on which plans differ: every fifth meal is its author's secret, one tag is common and the others rare."""
-    people = range(FIRST_ACCOUNT, FIRST_ACCOUNT + ACCOUNTS)
-    yield Account, [{"id": id, "username": f"p{id}", "uri": f"u{id}", "url": f"u{id}"} for id in people]
-    tags = range(FIRST_TAG, FIRST_TAG + TAGS)
-    yield Tag, [{"id": id, "name": f"t{id}", "display": f"t{id}", "meals_count": id % 7} for id in tags]
-    places = range(FIRST_PLACE, FIRST_PLACE + PLACES)
-    yield (
-        Place,
-        [{"id": id, "name": f"Place {id}", "city": "", "country_code": "", "name_key": place_key(f"Place {id}")}
-         for id in places],
-    )  # fmt: skip
-    meals = range(FIRST_MEAL, FIRST_MEAL + MEALS)
-    yield Meal, [_meal(id) for id in meals]
-    common = [{"post_id": id, "tag_id": FIRST_TAG} for id in meals]
-    yield PostTag, common + [{"post_id": id, "tag_id": FIRST_TAG + 1 + id % (TAGS - 1)} for id in meals if id % 5 == 0]
-    yield Like, [{"id": id, "post_id": id, "account_id": FIRST_ACCOUNT + id % ACCOUNTS} for id in meals]
-    yield (
-        Media,
-        [{"id": id, "account_id": FIRST_ACCOUNT, "post_id": id, "storage_key": f"k{id}", "state": MediaState.READY}
-         for id in meals if id % 2],
-    )  # fmt: skip
-
-
-def _meal(id: int) -> dict[str, Any]:
-    number = id - FIRST_MEAL
-    moment = NOON + timedelta(hours=number)
-    return {
-        "id": id, "kind": "meal", "account_id": FIRST_ACCOUNT + number % ACCOUNTS, "uri": f"m{id}", "url": f"m{id}", "food": "soup",
-        "visibility": VISIBILITIES[number % 5], "meal_type": "lunch", "eaten_at": moment, "created_at": moment,
-        "time_zone": "UTC", "eaten_on": moment.date(), "place_id": FIRST_PLACE + number % PLACES,
-    }  # fmt: skip
-
-
-@pytest.fixture
-def connection(registry: Any) -> Iterator[Connection]:
-    """A reading connection to a site with two thousand meals, of which the database has statistics."""
-    with registry["engine"].begin() as writing:
-        for model, values in rows():
-            writing.execute(insert(model), values)
-    with registry["engine"].connect().execution_options(isolation_level="AUTOCOMMIT") as bare:
-        bare.execute(text("ANALYZE"))
-    with registry["read_engine"].connect() as reading:
-        yield reading
-
-
-@contextmanager
-def plans_of(connection: Connection) -> Iterator[list[str]]:
-    """The plan of each statement that the block runs, with the values that it ran with."""
-    ran: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        ran.append((statement, parameters))
-
-    plans: list[str] = []
-    event.listen(connection, "before_cursor_execute", note)
-    try:
-        yield plans
-    finally:
-        event.remove(connection, "before_cursor_execute", note)
-    word = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
-    for statement, parameters in ran:
-        steps = connection.exec_driver_sql(f"{word} {statement}", parameters).all()
-        plans.append("\n".join(str(step[-1]) for step in steps))
-
-
-ME = FIRST_ACCOUNT + 3
 WINDOWS = {"newest": Window(), "older": Window(max_id=MIDDLE), "newer": Window(min_id=MIDDLE)}
-VIEWERS = {"visitor": ANONYMOUS, "person": ME}
+#: For lists that may be read from their other end; what the pages before them are is one of those above.
+OLDEST_FIRST = {"oldest": Window(oldest_first=True), "after": Window(min_id=MIDDLE, oldest_first=True)}
 NO_FILTER: dict[str, Any] = {
     "meal_type": None, "diets": (), "without": (), "tag": None, "place": None, "since": None, "until": None,
     "photo": None,
 }  # fmt: skip
+#: The subqueries of a merged home feed.
+GATHERED = ("found", "newest", "page", "written", "json_each")
+OTHER = author(10)
 #: Each list with its parameters, and the index that it is read from: the name on PostgreSQL, the words on SQLite.
 LISTS = {
     "public": (PUBLIC, {}, "ix_posts_public_meals", "posts USING INDEX ix_posts_public_meals"),
-    "account": (OF_ACCOUNT, {"account": ME}, "ix_posts_account_meals", "posts USING INDEX ix_posts_account_meals"),
+    "account": (OF_ACCOUNT, {"account": OTHER}, "ix_posts_account_meals", "posts USING INDEX ix_posts_account_meals"),
+    "own": (OF_ACCOUNT, {"account": ME}, "ix_posts_account_meals", "posts USING INDEX ix_posts_account_meals"),
     "tag": (WITH_TAG, {"tag_id": COMMON_TAG}, "pk_post_tags", "post_tags USING COVERING INDEX"),
     "rare-tag": (WITH_TAG, {"tag_id": RARE_TAG}, "pk_post_tags", "post_tags USING COVERING INDEX"),
     "named-tag": (WITH_TAG_NAMED, {"tag_name": f"t{RARE_TAG}"}, "pk_post_tags", "post_tags USING COVERING INDEX"),
+    "place": (AT_PLACE, {"place_key": PLACE}, "ix_posts_place_key", "posts USING INDEX ix_posts_place_key"),
 }
 
 
-def problems_of(plan: str) -> list[str]:
-    """The steps that grow with the site: a look at all posts, their tags or pictures, and sorting."""
-    return [
-        line
-        for line in plan.splitlines()
-        if re.search(r"Sort\b(?! Key)|TEMP B-TREE|(Seq Scan on|SCAN) (posts|post_tags|media|likes)\b", line)
-    ]
+@pytest.mark.parametrize("viewer", VIEWERS.values(), ids=VIEWERS)
+@pytest.mark.parametrize("window", OLDEST_FIRST.values(), ids=OLDEST_FIRST)
+def test_a_person_s_first_meals_are_read_from_the_other_end_of_the_index(
+    large_site: Connection, backend: str, window: Window, viewer: int
+) -> None:
+    cards, parameters, index, words = LISTS["account"]
+    with plans_of(large_site) as plans:
+        page = cards.page(large_site, window, viewer, **parameters)
+    (plan,) = plans
+    keys = [card.key for card in page.items]
+    assert len(keys) >= 15 and keys == sorted(keys) and keys[0] > window.min_id
+    assert (index if backend == "postgresql" else words) in plan, plan
+    assert problems_of(plan) == [], plan
 
 
 @pytest.mark.parametrize("viewer", VIEWERS.values(), ids=VIEWERS)
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
 @pytest.mark.parametrize("name", LISTS)
-def test_a_page_is_read_from_the_index_of_its_list(connection, backend, name, window, viewer):
+def test_a_page_is_read_from_the_index_of_its_list(
+    large_site: Connection, backend: str, name: str, window: Window, viewer: int
+) -> None:
     cards, parameters, index, words = LISTS[name]
-    with plans_of(connection) as plans:
-        page = cards.page(connection, window, viewer, **parameters)
+    with plans_of(large_site) as plans:
+        page = cards.page(large_site, window, viewer, **parameters)
     (plan,) = plans
-    assert page.items
-    assert (index if backend == "postgresql" else words) in plan
-    assert problems_of(plan) == []
+    assert len(page.items) >= 15
+    assert (index if backend == "postgresql" else words) in plan, plan
+    assert problems_of(plan) == [], plan
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+def test_home_is_read_from_what_was_written_for_the_reader(large_site: Connection, window: Window) -> None:
+    with plans_of(large_site) as plans:
+        home = home_of(large_site, ME)
+        page = home.meals.page(large_site, window, ME)
+    state, plan = plans
+    assert home.meals is WRITTEN
+    assert (len(page.items), len({card.account_id for card in page.items}) > 3) == (20, True)
+    assert problems_of(state) == [], state
+    assert re.search("pk_timeline_entries|timeline_entries USING PRIMARY KEY|autoindex_timeline_entries", plan), plan
+    assert problems_of(plan) == [], plan
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
+@pytest.mark.parametrize("filtered", [False, True], ids=["all", "filtered"])
+def test_home_with_pulled_authors_reads_a_page_of_each(
+    large_site: Connection, backend: str, window: Window, filtered: bool
+) -> None:
+    wanted = filter_conditions(**NO_FILTER | {"meal_type": "lunch"}) if filtered else []
+    with plans_of(large_site) as plans:
+        home = home_of(large_site, PULLING)
+        page = home.meals.page(large_site, window, PULLING, *wanted)
+    state, plan = plans
+    assert home.meals is MERGED
+    assert len(page.items) == 20
+    assert {card.account_id for card in page.items} & set(PULLED)
+    assert problems_of(state) == [], state
+    for index in ("ix_posts_account_meals", "timeline_pulls", "timeline_entries"):
+        assert index in plan, plan
+    # What is sorted are at most a page of each pulled author, and one of the entries; that the next test counts.
+    assert problems_of(plan, derived=GATHERED, sorting=True) == [], plan
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_home_with_pulled_authors_looks_at_few_rows(large_site: Connection) -> None:
+    """Counted by PostgreSQL itself, as SQLite cannot: no step gives more rows than a page for each source."""
+    with plans_of(large_site, counted=True) as plans:
+        MERGED.page(large_site, Window(), PULLING)
+    (plan,) = plans
+    most = 21 * (len(PULLED) + 1)
+    rows = [int(rows) * int(loops) for rows, loops in re.findall(r"actual rows=(\d+) loops=(\d+)", plan)]
+    left_out = [int(rows) for rows in re.findall(r"Rows Removed by Filter: (\d+)", plan)]
+    assert len(rows) > 10
+    assert max(rows) <= most, plan
+    assert max(left_out) <= most, plan
 
 
 @pytest.mark.parametrize(
     "wanted", [{"since": NOON.date()}, {"photo": True}, {"meal_type": "lunch"}], ids=["since", "photo", "meal_type"]
 )
-def test_a_filter_that_most_meals_pass_reads_the_list_until_the_page_is_full(connection, wanted):
-    with plans_of(connection) as plans:
-        page = PUBLIC.page(connection, Window(), ANONYMOUS, *filter_conditions(**NO_FILTER | wanted))
+def test_a_filter_that_most_meals_pass_reads_the_list_until_the_page_is_full(
+    large_site: Connection, wanted: dict[str, Any]
+) -> None:
+    with plans_of(large_site) as plans:
+        page = PUBLIC.page(large_site, Window(), ANONYMOUS, *filter_conditions(**NO_FILTER | wanted))
     (plan,) = plans
     assert len(page.items) == 20
-    assert "ix_posts_public_meals" in plan
-    assert problems_of(plan) == []
+    assert "ix_posts_public_meals" in plan, plan
+    assert problems_of(plan) == [], plan
 
 
-def test_a_place_leads_to_its_meals_only(connection):
-    conditions = filter_conditions(**NO_FILTER | {"place": f"place {FIRST_PLACE + 7}"})
-    with plans_of(connection) as plans:
-        page = PUBLIC.page(connection, Window(), ANONYMOUS, *conditions)
+def test_a_day_of_the_diary_is_read_from_its_own_index(large_site: Connection) -> None:
+    with plans_of(large_site) as plans:
+        meals_of_day(large_site, ME, NOON.date() + timedelta(days=30))
     (plan,) = plans
-    # Several places may have one name, so their meals are sorted: theirs, and not all.
-    assert len(page.items) == MEALS // PLACES
-    assert {"ix_places_name_key", "ix_posts_place_meals"} <= set(re.findall(r"\w+", plan))
-    assert all("Scan on posts" not in line for line in problems_of(plan))
+    assert "ix_posts_account_eaten_on" in plan, plan
+    # The index goes by the day; the meals of one day are few.
+    assert problems_of(plan, sorting=True) == [], plan
 
 
-def test_a_day_of_the_diary_is_read_from_its_own_index(connection):
-    with plans_of(connection) as plans:
-        meals_of_day(connection, ME, NOON.date() + timedelta(days=30))
-    (plan,) = plans
-    assert "ix_posts_account_eaten_on" in plan
-    assert problems_of(plan) == []
+@pytest.mark.parametrize("viewer", VIEWERS.values(), ids=VIEWERS)
+def test_single_things_are_found_by_their_keys(large_site: Connection, viewer: int) -> None:
+    with plans_of(large_site) as plans:
+        assert card_by_id(large_site, MIDDLE, viewer) is not None
+        assert tag_by_name(large_site, f"#T{RARE_TAG}", viewer) is not None
+        assert place_by_name(large_site, PLACE.upper(), viewer) is not None
+        assert home_of(large_site, ALONE).follows is False
+    for plan in plans:
+        assert problems_of(plan) == [], plan
 
 
-def test_single_things_are_found_by_their_keys(connection):
-    with plans_of(connection) as plans:
-        assert card_by_id(connection, MIDDLE, ME) is not None
-        assert tag_by_name(connection, f"#T{RARE_TAG}", ME) is not None
-    assert [problems_of(plan) for plan in plans] == [[], []]
-
-
-def test_what_grows_with_the_site_is_recognised(connection):
-    with plans_of(connection) as plans:
-        connection.execute(text("SELECT food FROM posts ORDER BY food"))
-        connection.execute(text("SELECT count(*) FROM media WHERE description = 'x'"))
-    assert [bool(problems_of(plan)) for plan in plans] == [True, True]
+def test_what_grows_with_the_site_is_recognised(large_site: Connection) -> None:
+    with plans_of(large_site) as plans:
+        large_site.execute(text("SELECT food FROM posts ORDER BY food"))
+        large_site.execute(text("SELECT count(*) FROM media WHERE description = 'x'"))
+        large_site.execute(text("SELECT a.url FROM posts a JOIN posts b ON a.food = b.note"))
+        large_site.execute(text("SELECT url FROM posts WHERE account_id = 1090 ORDER BY food LIMIT 3"))
+    assert [bool(problems_of(plan)) for plan in plans] == [True] * 4

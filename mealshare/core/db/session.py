@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import zope.sqlalchemy
 from pyramid.request import Request
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session
 
 _READER = "_mealshare_reader"
+_FIRST = "_mealshare_first_statement"
 
 
 def write_session(request: Request) -> Session:
@@ -22,7 +24,22 @@ def write_session(request: Request) -> Session:
     session: Session = request.registry["dbsession_factory"]()
     # "changed": with the default state, what Core insert() and update() wrote would be rolled back without a word.
     zope.sqlalchemy.register(session, transaction_manager=request.tm, initial_state="changed")
+    first = request.__dict__.get(_FIRST)
+    if first is not None:
+        event.listen(session, "after_begin", lambda _session, _transaction, connection: first(connection), once=True)
     return session
+
+
+def when_writing(request: Request, first: Callable[[Connection], None]) -> None:
+    """Call ``first(connection)`` as soon as this request's write transaction begins, before anything is written in it.
+
+    What it raises comes out of whatever wanted to write.  At once, if the transaction has begun already.
+    """
+    known: Session | None = request.__dict__.get("db")
+    if known is not None:
+        first(known.connection())
+    else:
+        request.__dict__[_FIRST] = first
 
 
 def read_connection(request: Request) -> Connection:

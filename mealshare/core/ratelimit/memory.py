@@ -1,131 +1,96 @@
-"""The embedded storage of the ``limits`` library: memory of this process, bounded.
+"""The embedded storage: the times of the hits in the memory of this process, bounded.
 
-The library's own memory storage has no bound, and it starts a thread that walks all its keys every ten milliseconds in
-which there is a hit.  This one keeps a list of times per key, forgets them as they expire, and lets the key that was
-not hit for longest go when there are too many.
+A flood of new clients makes the storage forget the clients that were quiet longest, never grow without end.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
+from array import array
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
 
-from limits.storage import MovingWindowSupport, Storage
-
-
-class _Hits:
-    """The times of the hits under one key, oldest first, and the seconds for which they count."""
-
-    __slots__ = ("expiry", "times")
-
-    def __init__(self, expiry: float) -> None:
-        self.times: deque[float] = deque()
-        self.expiry = expiry
+from mealshare.core.ratelimit.interface import Count, Window
 
 
-class BoundedMemoryStorage(Storage, MovingWindowSupport):
-    """Hits in memory, at most ``most`` of them over all keys.  Safe in threads."""
+class BoundedMemoryStorage:
+    """Hits in memory, at most ``most`` of them over all keys, and at most half as many keys.  Safe in threads.
 
-    STORAGE_SCHEME = ["mealshare-memory"]  # noqa: RUF012 - the registry of the library reads a list from the class.
+    A hit takes 8 bytes, a key about 350 (both measured), so the default is at most 37 MB.
+    """
 
-    def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, most: int = 200_000) -> None:
-        super().__init__(uri, wrap_exceptions=wrap_exceptions)
+    def __init__(self, most: int = 200_000) -> None:
         self._most = most
         self._count = 0
-        self._keys: OrderedDict[str, _Hits] = OrderedDict()
+        #: The times of the hits under each key, oldest first; the key that was hit last stands last.
+        self._keys: OrderedDict[str, array[float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """Hits that are held, expired ones that nobody asked about included."""
         return self._count
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        """What a failing storage raises; memory does not fail."""
-        return MemoryError
-
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count ``amount`` hits if at most ``limit`` are then in ``expiry`` seconds; a refused hit does not count."""
+    def hit(self, windows: Sequence[Window]) -> tuple[bool, list[Count]]:
+        """Count one hit in each window, or none anywhere if one is full; whether it counted, and what is there now."""
+        now = time.time()
         with self._lock:
-            hits = self._live(key, expiry)
-            if len(hits.times) + amount > limit:
-                return False
-            self._add(hits, amount)
-            return True
+            found = [self._live(window, now) for window in windows]
+            free = all(len(times) < window.amount for times, window in zip(found, windows, strict=True))
+            if free:
+                for times, window in zip(found, windows, strict=True):
+                    self._add(window.key, times, now)
+                self._forget(len(windows))
+            return free, [_count(times, window, now) for times, window in zip(found, windows, strict=True)]
 
-    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """The time of the oldest hit that counts (or now), and how many count."""
+    def look(self, windows: Sequence[Window]) -> list[Count]:
+        """What each window has now, without counting."""
+        now = time.time()
         with self._lock:
-            hits = self._keys.get(key)
-            if hits is None:
-                return time.time(), 0
-            self._expire(key, hits)
-            return (hits.times[0] if hits.times else time.time()), len(hits.times)
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count ``amount`` hits whatever the limit; gives how many count now."""
-        with self._lock:
-            hits = self._live(key, expiry)
-            self._add(hits, amount)
-            return len(hits.times)
-
-    def get(self, key: str) -> int:
-        """How many hits count now."""
-        return self.get_moving_window(key, 0, 0)[1]
-
-    def get_expiry(self, key: str) -> float:
-        """When the oldest hit that counts stops counting (or now)."""
-        with self._lock:
-            hits = self._keys.get(key)
-            return hits.times[0] + hits.expiry if hits is not None and hits.times else time.time()
-
-    def check(self) -> bool:
-        """Memory is always there."""
-        return True
-
-    def reset(self) -> int | None:
-        """Forget everything; gives the number of keys."""
-        with self._lock:
-            keys = len(self._keys)
-            self._keys.clear()
-            self._count = 0
-            return keys
+            return [_count(self._live(window, now), window, now) for window in windows]
 
     def clear(self, key: str) -> None:
         """Forget the hits under ``key``."""
         with self._lock:
-            hits = self._keys.pop(key, None)
-            if hits is not None:
-                self._count -= len(hits.times)
+            self._count -= len(self._keys.pop(key, ()))
 
-    def _live(self, key: str, expiry: float) -> _Hits:
-        """The hits under ``key`` that still count; the key becomes the one that was used last."""
-        hits = self._keys.get(key)
-        if hits is None:
-            hits = self._keys[key] = _Hits(expiry)
-        else:
-            hits.expiry = expiry
-            self._keys.move_to_end(key)
-            self._expire(key, hits, keep=True)
-        return hits
+    def reset(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._keys.clear()
+            self._count = 0
 
-    def _expire(self, key: str, hits: _Hits, keep: bool = False) -> None:
-        oldest = time.time() - hits.expiry
-        while hits.times and hits.times[0] <= oldest:
-            hits.times.popleft()
-            self._count -= 1
-        if not hits.times and not keep:
-            del self._keys[key]
+    def check(self) -> None:
+        """Memory is always there."""
 
-    def _add(self, hits: _Hits, amount: int) -> None:
-        now = time.time()
+    def _live(self, window: Window, now: float) -> array[float]:
+        """The times under the key that still count; a new array, which is not kept yet, if there are none."""
+        times = self._keys.get(window.key)
+        if times is None:
+            return array("d")
+        if times[0] <= now - window.seconds:
+            gone = bisect_right(times, now - window.seconds)
+            del times[:gone]
+            self._count -= gone
+            if not times:
+                del self._keys[window.key]
+        return times
+
+    def _add(self, key: str, times: array[float], now: float) -> None:
         # A clock that stepped back must not put a hit before an older one.
-        if hits.times and hits.times[-1] > now:
-            now = hits.times[-1]
-        hits.times.extend([now] * amount)
-        self._count += amount
-        # An empty key costs as much as a hit or two, so the keys are bounded too.
-        while (self._count > self._most or len(self._keys) > self._most) and len(self._keys) > 1:
-            _, gone = self._keys.popitem(last=False)
-            self._count -= len(gone.times)
+        times.append(max(now, times[-1]) if times else now)
+        self._count += 1
+        self._keys[key] = times
+        self._keys.move_to_end(key)
+
+    def _forget(self, kept: int) -> None:
+        """Keep the bounds, but never forget the ``kept`` keys that were hit last."""
+        keys = self._keys
+        while (self._count > self._most or len(keys) > self._most // 2) and len(keys) > kept:
+            _, gone = keys.popitem(last=False)
+            self._count -= len(gone)
+
+
+def _count(times: array[float], window: Window, now: float) -> Count:
+    return Count(len(times), times[0] + window.seconds - now if times else 0.0)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 
 
 class Role(StrEnum):
@@ -42,13 +45,18 @@ class Identity:
     username: str
     role: Role
     method: AuthMethod
-    #: The row of the session or of the grant behind the token.
+    #: The row of the session, of the grant behind the access token, or of the personal token.
     session_id: int
     display_name: str = ""
     avatar_key: str | None = None
     locale: str | None = None
     time_zone: str = "UTC"
+    #: What the token may be used for: never more than the person may at this moment.
     scopes: frozenset[str] = frozenset()
+    #: What features read along with the person (`config.add_identity_column`); of a browser's session only.
+    more: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    #: True for a token that the person made by hand, and that no sign-in stands behind.
+    personal: bool = False
 
     @property
     def is_moderator(self) -> bool:

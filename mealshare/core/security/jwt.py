@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -279,13 +280,40 @@ def _check_claims(payload: dict[str, Any]) -> None:
 
 def _object(segment: str) -> dict[str, Any]:
     """The JSON object in a part of a token; orjson refuses NaN, bad UTF-8 and deep nesting."""
+    text = _decode(segment)
     try:
-        value = orjson.loads(_decode(segment))
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise TokenMalformed("a part is not JSON") from None
     if type(value) is not dict:
         raise TokenMalformed("a part is not a JSON object")
+    # What this site wrote comes out as it went in; only what somebody else did has to be looked at closely.
+    if not _is_canonical(value, text):
+        _refuse_doubles(text)
     return value
+
+
+def _is_canonical(value: dict[str, Any], text: bytes) -> bool:
+    try:
+        return orjson.dumps(value) == text
+    except orjson.JSONEncodeError:
+        raise TokenMalformed("a part is nested too deeply") from None
+
+
+def _refuse_doubles(text: bytes) -> None:
+    """Raise TokenMalformed for an object that names a member twice: two readers might each take another one.
+
+    RFC 7515, 4 and RFC 7519, 4 leave it to the reader to refuse such a token or to take the last.
+    """
+
+    def pairs(members: list[tuple[str, Any]]) -> None:
+        if len(dict(members)) != len(members):
+            raise TokenMalformed("a member appears twice")
+
+    try:
+        json.loads(text, object_pairs_hook=pairs)
+    except (ValueError, RecursionError):
+        raise TokenMalformed("a part is not JSON") from None
 
 
 def _decode(segment: str) -> bytes:

@@ -46,6 +46,8 @@ class Denial(StrEnum):
     ROLE_TOO_LOW = "role_too_low"
     SESSION_REQUIRED = "session_required"
     SCOPE_MISSING = "scope_missing"
+    #: Somebody has to sign in for it: a token that was made by hand and lies in a script must not reach that far.
+    MADE_BY_HAND = "no_personal_token"
     NO_RULE = "no_rule"
 
 
@@ -104,6 +106,17 @@ def owner_or_moderator(identity: Identity | None, context: Any) -> Denial | None
     return None if denial is Denial.NOT_YOURS and identity is not None and identity.is_moderator else denial
 
 
+def no_personal_token(identity: Identity | None, context: Any) -> Denial | None:
+    """Anybody who signed in, be it with a browser or with a program.
+
+    What makes and ends the ways into an account asks this, or a narrow token that leaked could make a wider one of
+    itself, and shut its owner's other programs out.
+    """
+    if identity is None:
+        return Denial.LOGIN_REQUIRED
+    return Denial.MADE_BY_HAND if identity.personal else None
+
+
 def both(*predicates: Predicate) -> Predicate:
     """A predicate that asks all of ``predicates``; the first denial counts."""
 
@@ -114,7 +127,26 @@ def both(*predicates: Predicate) -> Predicate:
                 return denial
         return None
 
+    scopes = {scope_asked(single) for single in predicates} - {None}
+    if scopes:
+        # A token needs one scope for an operation; two would be a rule that no document could print.
+        (vars(predicate)[_SCOPE],) = scopes
     return predicate
+
+
+#: Where a predicate keeps the scope that it asks of a token.
+_SCOPE = "scope"
+
+
+def asking_scope(scope: str, predicate: Predicate) -> Predicate:
+    """``predicate``, which asks a token for ``scope``, with a note of it: the API document prints it."""
+    vars(predicate)[_SCOPE] = str(scope)
+    return predicate
+
+
+def scope_asked(predicate: Predicate | None) -> str | None:
+    """The scope that the predicate asks of a token; None if it asks for none."""
+    return getattr(predicate, _SCOPE, None)
 
 
 RULES: Mapping[Permission, Predicate] = {
@@ -137,6 +169,14 @@ class RuleBook:
         predicate = self.rules.get(permission)
         reason = Denial.NO_RULE if predicate is None else predicate(identity, context)
         return Allowed("%s", permission) if reason is None else DeniedBecause(reason, permission)
+
+    def scope_of(self, permission: str | None) -> str | None:
+        """The scope that a token needs for ``permission``; None if any token will do, or nobody asks."""
+        return scope_asked(self.rules.get(str(permission)))
+
+    def is_public(self, permission: str) -> bool:
+        """Whether anybody may, signed in or not."""
+        return self.rules.get(permission) is public
 
 
 def _add_rules(config: Configurator, rules: Mapping[Permission, Predicate]) -> None:

@@ -7,6 +7,7 @@ cookie.  Both ways are authenticators that a feature registers with ``config.add
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +18,14 @@ from pyramid.security import Allowed
 from zope.interface import implementer
 
 from mealshare.core.security.identity import AuthMethod, Identity
-from mealshare.core.security.permissions import DeniedBecause, RuleBook
+from mealshare.core.security.permissions import Denial, DeniedBecause, RuleBook
 
 Authenticator = Callable[[Request], Identity | None]
 #: Kept on the request, not in the environ: a retried request has the same environ and must ask again.
 _IDENTITY = "_mealshare_identity"
+_WITHHELD = "_mealshare_withheld"
+#: Two headers arrive as one, joined by a comma.
+_BEARER = re.compile(r"(?:^|,[ \t]*)bearer(?:[ \t,]|$)", re.IGNORECASE)
 
 
 class AuthenticationFailed(Exception):
@@ -64,7 +68,11 @@ class SecurityPolicy:
 
     def permits(self, request: Request, context: Any, permission: str) -> Allowed | DeniedBecause:
         """What the rule book says."""
-        return self.rules.permits(self.identity(request), context, permission)
+        answer = self.rules.permits(self.identity(request), context, permission)
+        if _WITHHELD in request.__dict__ and getattr(answer, "reason", None) is Denial.LOGIN_REQUIRED:
+            # There is a sign-in; what is missing is the scope that would make it count here.
+            return DeniedBecause(Denial.SCOPE_MISSING, permission)
+        return answer
 
     def remember(self, request: Request, userid: str, **kw: Any) -> list[tuple[str, str]]:
         """Nothing: signing in is the accounts service's, which creates the session's row."""
@@ -76,8 +84,24 @@ class SecurityPolicy:
 
 
 def has_bearer(request: Request) -> bool:
-    """True when the request has an Authorization header of the Bearer scheme (RFC 6750), in whatever case."""
-    return bool(request.environ.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer ")
+    """True when the request has an Authorization header of the Bearer scheme (RFC 6750), in whatever case.
+
+    Also one without a token, or beside a header of another scheme: whoever says that they bring a token is never taken
+    for the owner of the cookie beside it.
+    """
+    header: str | None = request.environ.get("HTTP_AUTHORIZATION")
+    return header is not None and _BEARER.search(header) is not None
+
+
+def bearer_token(request: Request) -> str:
+    """What stands behind the scheme, for a request that `has_bearer`; it may be anything at all."""
+    header: str = request.environ["HTTP_AUTHORIZATION"]
+    return header[len("bearer ") :].strip(" ") if header[:7].lower() == "bearer " else ""
+
+
+def withhold(request: Request) -> None:
+    """Let the request count as a visitor's although its token is good: it may not see with its owner's eyes."""
+    request.__dict__[_WITHHELD] = True
 
 
 def set_identity(request: Request, identity: Identity | None) -> None:

@@ -22,6 +22,8 @@ _WRAPPABLE = re.compile(rf"[A-Za-z0-9._~-]{{0,{MAX_WRAPPED}}}")
 #: 32 bytes as an HMAC-SHA256 gives them, in unpadded base64url.
 _SIGNATURE_LENGTH = 43
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
+PERSONAL_PREFIX = "msp_"
+_PERSONAL = re.compile(PERSONAL_PREFIX + r"[A-Za-z0-9_-]{43}")
 
 
 def new_token(nbytes: int = 32) -> str:
@@ -32,6 +34,20 @@ def new_token(nbytes: int = 32) -> str:
     if nbytes < 16:
         raise ValueError("a token needs at least 16 bytes")
     return secrets.token_urlsafe(nbytes)
+
+
+def new_personal_token() -> str:
+    """A random personal access token: ``msp_`` and 43 characters, 256 bits.
+
+    The prefix tells people, logs and the secret scanners of code hosts what it is: they look for
+    ``msp_[A-Za-z0-9_-]{43}``.
+    """
+    return PERSONAL_PREFIX + new_token()
+
+
+def is_personal_token(token: str) -> bool:
+    """Whether ``token`` has the form of a personal access token; no JWT does."""
+    return _PERSONAL.fullmatch(token) is not None
 
 
 def hash_token(token: str) -> bytes:

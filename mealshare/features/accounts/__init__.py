@@ -6,17 +6,19 @@ from datetime import timedelta
 
 from pyramid.config import Configurator
 
+from mealshare.api import id_param
 from mealshare.core.i18n import _
 from mealshare.core.security.identity import AuthMethod
 from mealshare.core.security.jwt import AccessTokens
 from mealshare.core.security.jwt_keys import PREFIX as JWT_PREFIX
 from mealshare.core.security.jwt_keys import JwtSettings
-from mealshare.features.accounts.authenticators import by_bearer, by_session
+from mealshare.features.accounts.authenticators import add_identity_column, by_bearer, by_session
 from mealshare.features.accounts.entry import add_sign_in_hook
 from mealshare.features.accounts.jobs import mail_reset_link, send_mail, sweep_expired
 from mealshare.features.accounts.mails import SEND
 from mealshare.features.accounts.resources import Users
 from mealshare.features.accounts.rules import RULES
+from mealshare.features.accounts.schemas import USERNAME_PARAM
 from mealshare.features.accounts.settings import AuthSettings
 from mealshare.features.accounts.web_passwords import MAIL_RESET_LINK
 
@@ -33,6 +35,8 @@ MESSAGES = {
     "password_wrong": _("This is not your current password."),
     "passwords_differ": _("The two passwords are not the same."),
     "one_login": _("Give either the username or the e-mail address."),
+    "scope_not_held": _("You do not have that scope yourself."),
+    "expiry_range": _("This must be a moment within the next ten years."),
 }
 PROBLEMS = {
     "bad_credentials": (401, _("The name or the password is wrong.")),
@@ -41,7 +45,14 @@ PROBLEMS = {
     "refresh_token_invalid": (401, _("The refresh token is not known.")),
     "refresh_token_expired": (401, _("The refresh token has expired.")),
     "refresh_token_reused": (401, _("The refresh token was used before. For safety this sign-in has ended.")),
+    "too_many_tokens": (409, _("There are as many tokens as you may have. Revoke one that nothing uses any more.")),
     "reset_invalid": (404, _("This link is no longer good. Ask for a new one.")),
+}
+TAGS = {
+    "accounts": "Register, log in and out, get new tokens; your own profile and avatar.",
+    "tokens": "Personal access tokens: for scripts and programs of your own, with scopes and an end.",
+    "devices": "The browsers and programs in which you are signed in, and how to sign them out.",
+    "people": "Other people: profiles, following, requests to follow, blocking and muting.",
 }
 PAGES = {
     "register": "/register",
@@ -56,6 +67,9 @@ PAGES = {
     "settings.sessions": "/settings/sessions",
     "settings.sessions.end": "/settings/sessions/end",
     "settings.sessions.end_others": "/settings/sessions/end-others",
+    "settings.tokens": "/settings/tokens",
+    "settings.tokens.revoke_all": "/settings/tokens/revoke-all",
+    "settings.tokens.revoke": "/settings/tokens/{id}/revoke",
 }
 OPERATIONS = {
     "api.users": "/api/users",
@@ -63,6 +77,9 @@ OPERATIONS = {
     "api.logout": "/api/logout",
     "api.token.refresh": "/api/token/refresh",
     "api.profile": "/api/user/profile",
+    "api.user.password": "/api/user/password",
+    "api.tokens": "/api/tokens",
+    "api.devices": "/api/devices",
     "api.jwks": "/.well-known/jwks.json",
 }
 
@@ -75,9 +92,12 @@ def includeme(config: Configurator) -> None:
     registry["access_tokens"] = AccessTokens.from_settings(jwt, registry["base_url"])
     registry["sign_in_hooks"] = []
     config.add_directive("add_sign_in_hook", add_sign_in_hook, action_wrap=False)
+    registry["identity_columns"] = {}
+    config.add_directive("add_identity_column", add_identity_column, action_wrap=False)
     config.add_authenticator(AuthMethod.SESSION, by_session)
     config.add_authenticator(AuthMethod.BEARER, by_bearer)
     config.add_rules(RULES)
+    config.add_api_tags(TAGS)
     config.add_messages(MESSAGES)
     config.add_problems(PROBLEMS)
     config.add_job(SEND, send_mail)
@@ -89,6 +109,10 @@ def includeme(config: Configurator) -> None:
         config.add_api_route(name, pattern)
     person = {"factory": Users, "traverse": "/{username}"}
     config.add_route("person.uri", "/users/{username}", **person)
-    config.add_api_route("api.user", "/api/users/{username}", params={"username": "The username."}, **person)
-    for module in ("api", "web", "web_settings", "web_passwords"):
+    config.add_api_route("api.user", "/api/users/{username}", params={"username": USERNAME_PARAM}, **person)
+    for page in ("/@{username}", "/users/{username}"):
+        config.add_api_twin(page, "/api/users/{username}")
+    config.add_api_route("api.tokens.item", "/api/tokens/{id}", params={"id": id_param("The id of the token.")})
+    config.add_api_route("api.device", "/api/devices/{id}", params={"id": id_param("The id of the device.")})
+    for module in ("api", "api_tokens", "web", "web_settings", "web_passwords", "web_tokens"):
         config.scan(f"{__name__}.{module}")

@@ -42,7 +42,9 @@ def next_path(request: Request) -> str:
 def enter(request: Request, person: Credentials) -> HTTPSeeOther:
     """Sign the browser in as ``person``: a new session, its cookie, the hooks; the redirect to where it goes on."""
     target = next_path(request)
-    session = session_service(request).start(person.account_id, client_of(request), session_token(request))
+    session = session_service(request).start(
+        person.account_id, client_of(request), session_token(request), generation=person.generation
+    )
     set_identity(request, _identity_of(person, session.id))
     for hook in request.registry["sign_in_hooks"]:
         target = hook(request, person.account_id) or target
@@ -51,10 +53,16 @@ def enter(request: Request, person: Credentials) -> HTTPSeeOther:
     return response
 
 
-def renew(request: Request, response: Any, person: Credentials) -> None:
-    """Give the browser a new session, after all of them ended with the old password."""
-    session = session_service(request).start(person.account_id, client_of(request))
-    _set_cookie(request, response, session.token)
+def renew(request: Request, account_id: int) -> None:
+    """Give the browser a new session, after all of them ended with the old password; the answer brings its cookie."""
+    session = session_service(request).start(account_id, client_of(request))
+
+    def bring(request: Request, response: Any) -> None:
+        # By now the transaction is over: if it came to nothing, the old session goes on.
+        if response.status_int < 400:
+            _set_cookie(request, response, session.token)
+
+    request.add_response_callback(bring)
 
 
 def leave(request: Request) -> None:

@@ -11,6 +11,7 @@ from mealshare.features.accounts.mails import Letters
 from mealshare.features.accounts.service import AccountService
 from mealshare.features.accounts.service_login import PasswordCheck
 from mealshare.features.accounts.service_passwords import NewPasswords, PasswordService
+from mealshare.features.accounts.service_personal import PersonalTokenService
 from mealshare.features.accounts.service_registration import Registration
 from mealshare.features.accounts.service_sessions import Client, SessionService
 from mealshare.features.accounts.service_tokens import TokenService
@@ -73,6 +74,11 @@ def session_service(request: Request) -> SessionService:
 def token_service(request: Request) -> TokenService:
     """Writes grants in this request's transaction."""
     return TokenService(request.work, auth_settings(request), request.registry["access_tokens"])
+
+
+def personal_token_service(request: Request) -> PersonalTokenService:
+    """Writes personal tokens in this request's transaction."""
+    return PersonalTokenService(request.work)
 
 
 def password_service(request: Request) -> PasswordService:

@@ -12,8 +12,8 @@ from mealshare.features.accounts.queries import Credentials
 SEND = "mail.send"
 
 _PASSWORD_CHANGED = _(
-    "Hello ${name},\n\nthe password of your account @${username} on ${site} has just been changed, and all other "
-    "devices have been signed out.\n\nIf that was not you, set a new password now:\n${url}\n"
+    "Hello ${name},\n\nthe password of your account @${username} on ${site} has just been changed. All other devices "
+    "have been signed out, and all personal access tokens have ended.\n\nIf that was not you, set a new password now:\n${url}\n"
 )
 _SIGNUP_ATTEMPT = _(
     "Hello ${name},\n\nsomebody tried to register a new account on ${site} with your e-mail address.  You have an "

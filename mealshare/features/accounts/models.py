@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, func
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mealshare.core.clock import now
@@ -36,6 +36,9 @@ class Account(Base):
     moved_to_id: Mapped[int | None] = mapped_column(Id, ForeignKey("accounts.id", ondelete="SET NULL"))
     #: Meals that everybody may see (public and unlisted), kept exact with each write.
     meals_count: Mapped[int] = mapped_column(default=0)
+    #: Accepted follows in either direction, kept exact with each write.
+    followers_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    following_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     #: Counts the changes of what cards show of the person, so that rendered fragments of older versions are not used.
     version: Mapped[int] = mapped_column(default=1)
@@ -127,3 +130,19 @@ class PasswordReset(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class PersonalToken(Base):
+    """An access token that somebody made by hand for a program of their own; shown once, kept as a hash."""
+
+    __tablename__ = "personal_tokens"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    scopes: Mapped[str] = mapped_column(String(300))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    #: None: it has no end of its own.
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
 from mealshare.core.security.identity import AuthMethod, Identity, Role
-from mealshare.core.security.permissions import Denial, Permission, Predicate
+from mealshare.core.security.permissions import (
+    Denial,
+    Permission,
+    Predicate,
+    asking_scope,
+    both,
+    no_personal_token,
+)
 
 
 class Scope(StrEnum):
@@ -28,6 +35,16 @@ class AccountPermission(Permission):
     READ_OWN_PROFILE = "accounts:read_own_profile"
     #: Change one's own profile.
     EDIT_OWN_PROFILE = "accounts:edit_own_profile"
+    #: See one's personal tokens; what they are is shown once, to whoever made them.
+    LIST_TOKENS = "accounts:list_tokens"
+    #: Make and revoke them.
+    CHANGE_TOKENS = "accounts:change_tokens"
+    #: See which browsers and programs are signed in.
+    LIST_DEVICES = "accounts:list_devices"
+    #: Sign them out.
+    END_DEVICES = "accounts:end_devices"
+    #: Change the password, by giving the current one.
+    CHANGE_PASSWORD = "accounts:change_password"  # noqa: S105
 
 
 def with_scope(scope: Scope) -> Predicate:
@@ -40,7 +57,11 @@ def with_scope(scope: Scope) -> Predicate:
             return Denial.SCOPE_MISSING
         return None
 
-    return predicate
+    return asking_scope(scope, predicate)
+
+
+#: What shows something to whoever asks; what the others do is told in the answer to having done it.
+SEEING = frozenset({Scope.READ, Scope.MEDIA, Scope.ADMIN_READ})
 
 
 def scopes_for(role: Role) -> tuple[Scope, ...]:
@@ -49,7 +70,30 @@ def scopes_for(role: Role) -> tuple[Scope, ...]:
     return (*own, Scope.ADMIN_READ, Scope.ADMIN_WRITE) if role.at_least(Role.MODERATOR) else own
 
 
+_SCOPES = {role: frozenset(map(str, scopes_for(role))) for role in Role}
+
+
+def scopes_now(stored: str, role: Role) -> frozenset[str]:
+    """What is left of the scopes that a token was given (with spaces between), for somebody who has ``role`` now."""
+    return _SCOPES[role].intersection(stored.split())
+
+
+def in_order(scopes: Iterable[str]) -> tuple[Scope, ...]:
+    """Scopes in the order in which they are always written, each once."""
+    wanted = set(scopes)
+    return tuple(scope for scope in Scope if scope in wanted)
+
+
+def _signed_in_with(scope: Scope) -> Predicate:
+    return both(no_personal_token, with_scope(scope))
+
+
 RULES: Mapping[Permission, Predicate] = {
     AccountPermission.READ_OWN_PROFILE: with_scope(Scope.READ),
     AccountPermission.EDIT_OWN_PROFILE: with_scope(Scope.WRITE),
+    AccountPermission.LIST_TOKENS: _signed_in_with(Scope.READ),
+    AccountPermission.CHANGE_TOKENS: _signed_in_with(Scope.WRITE),
+    AccountPermission.LIST_DEVICES: _signed_in_with(Scope.READ),
+    AccountPermission.END_DEVICES: _signed_in_with(Scope.WRITE),
+    AccountPermission.CHANGE_PASSWORD: _signed_in_with(Scope.WRITE),
 }

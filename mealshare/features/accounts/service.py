@@ -73,12 +73,13 @@ class AccountService:
         )  # fmt: skip
 
     def change_profile(self, account_id: int, changes: Mapping[str, Any]) -> None:
-        """Change what ``changes`` names (``display_name``, ``bio``, ``locale``, ``time_zone``; all checked before).
+        """Change what ``changes`` names (those of `ProfilePatch`, all checked before).
 
         None, or nothing, puts back what a new account has.  Raises NotFound when the account is gone.
         """
         session = self.work.session
-        account, user = session.get(Account, account_id), session.get(User, account_id)
+        account = session.get(Account, account_id, with_for_update={"key_share": True})
+        user = session.get(User, account_id)
         if account is None or user is None:
             raise NotFound
         if "locale" in changes:
@@ -91,6 +92,8 @@ class AccountService:
         if "bio" in changes:
             account.bio = changes["bio"] or ""
             account.bio_html = self._render(account.bio)
+        if "locked" in changes:
+            account.locked = bool(changes["locked"])
         if account.display_name != before[0]:
             # Counted by the database: two changes at once must not end with one version.
             account.version = Account.version + 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Delete, Update, delete, insert, or_, update
+from sqlalchemy import CursorResult, Delete, Update, delete, insert, or_, select, update
 
 from mealshare.core import clock
 from mealshare.core.ids import new_id
@@ -14,8 +14,12 @@ from mealshare.core.security.identity import AuthMethod
 from mealshare.core.security.tokens import hash_token, new_token
 from mealshare.core.work import Work
 from mealshare.features.accounts.events import SignedIn
-from mealshare.features.accounts.models import Grant, PasswordReset, RefreshToken, Session
+from mealshare.features.accounts.models import Grant, PasswordReset, PersonalToken, RefreshToken, Session, User
+from mealshare.features.accounts.service_login import BadCredentials
 from mealshare.features.accounts.settings import AuthSettings
+
+#: How long a personal token that has expired is still listed.
+EXPIRED_KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,16 @@ class SessionService:
         self.work = work
         self.settings = settings
 
-    def start(self, account_id: int, client: Client, old_token: str | None = None) -> NewSession:
-        """Sign a browser in under a new random id; the session that it had before (``old_token``) ends."""
+    def start(
+        self, account_id: int, client: Client, old_token: str | None = None, *, generation: int | None = None
+    ) -> NewSession:
+        """Sign a browser in under a new random id; the session that it had before (``old_token``) ends.
+
+        ``generation`` is that of the account when its password was checked: raises BadCredentials if the password was
+        changed since, because checking one takes longer than changing it does.
+        """
+        if generation is not None and lock_generation(self.work, account_id) != generation:
+            raise BadCredentials
         if old_token is not None:
             self.end_token(old_token)
         moment = clock.now()
@@ -72,22 +84,41 @@ class SessionService:
         return changed_rows(self.work, mine) > 0
 
 
-def end_all_access(work: Work, account_id: int, *, keep_session: int | None = None) -> None:
-    """End every session (but ``keep_session``), grant and reset link of the account."""
+def lock_generation(work: Work, account_id: int) -> int | None:
+    """The account's generation, which no other transaction changes before this one has ended; None without an account.
+
+    Whoever makes a way into an account asks for it first: a change of the password must end that one, too.
+    """
+    locked = select(User.generation).where(User.id == account_id).with_for_update(key_share=True)
+    generation: int | None = work.session.scalar(locked)
+    return generation
+
+
+def end_devices(work: Work, account_id: int, *, keep: int | None = None) -> None:
+    """Sign out every browser and program of the account but the session or grant ``keep``; reset links end, too.
+
+    Personal tokens go on: no device holds one by having signed in.
+    """
     sessions = delete(Session).where(Session.user_id == account_id)
-    if keep_session is not None:
-        sessions = sessions.where(Session.id != keep_session)
+    grants = update(Grant).where(Grant.user_id == account_id, Grant.revoked_at.is_(None))
+    if keep is not None:
+        sessions, grants = sessions.where(Session.id != keep), grants.where(Grant.id != keep)
     work.session.execute(sessions)
-    work.session.execute(
-        update(Grant).where(Grant.user_id == account_id, Grant.revoked_at.is_(None)).values(revoked_at=clock.now())
-    )
+    work.session.execute(grants.values(revoked_at=clock.now()))
     work.session.execute(delete(PasswordReset).where(PasswordReset.user_id == account_id))
+
+
+def end_all_access(work: Work, account_id: int) -> None:
+    """End all that opens the account: sessions, grants, personal tokens, reset links."""
+    end_devices(work, account_id)
+    work.session.execute(delete(PersonalToken).where(PersonalToken.user_id == account_id))
 
 
 def sweep(work: Work, settings: AuthSettings) -> int:
     """Delete what can no longer sign anybody in; return how many rows went (those of a grant's tokens not counted).
 
-    A used refresh token stays until it would have expired, because a second use of it must be noticed.
+    A used refresh token stays until it would have expired, because a second use of it must be noticed; a personal token
+    stays for a while, so that its program is told why it is refused, and its owner what to make anew.
     """
     moment = clock.now()
     return sum(
@@ -99,6 +130,7 @@ def sweep(work: Work, settings: AuthSettings) -> int:
             delete(Grant).where(or_(Grant.expires_at < moment, Grant.revoked_at < moment - settings.refresh_idle)),
             delete(RefreshToken).where(RefreshToken.expires_at < moment),
             delete(PasswordReset).where(PasswordReset.expires_at < moment),
+            delete(PersonalToken).where(PersonalToken.expires_at < moment - EXPIRED_KEPT),
         )
     )
 

@@ -7,6 +7,7 @@ the same moment as well: one of them wins, and what it won ends with the grant.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy import Row, insert, update
 
 from mealshare.core import clock
 from mealshare.core.db import fetch_one
+from mealshare.core.errors import InputInvalid
 from mealshare.core.ids import new_id
 from mealshare.core.security.identity import AuthMethod
 from mealshare.core.security.jwt import AccessClaims, AccessTokens
@@ -23,8 +25,9 @@ from mealshare.core.work import Work
 from mealshare.features.accounts import queries
 from mealshare.features.accounts.events import SignedIn
 from mealshare.features.accounts.models import Grant, RefreshToken
-from mealshare.features.accounts.rules import scopes_for
-from mealshare.features.accounts.service_sessions import Client, changed_rows
+from mealshare.features.accounts.rules import in_order, scopes_for
+from mealshare.features.accounts.service_login import BadCredentials
+from mealshare.features.accounts.service_sessions import Client, changed_rows, lock_generation
 from mealshare.features.accounts.settings import AuthSettings
 
 
@@ -56,10 +59,20 @@ class TokenService:
         self.settings = settings
         self.access = access
 
-    def grant(self, person: queries.Credentials, client: Client) -> TokenPair:
-        """Sign a program in."""
+    def grant(self, person: queries.Credentials, client: Client, scopes: Collection[str] | None = None) -> TokenPair:
+        """Sign a program in, with ``scopes`` or with all that the person may have.
+
+        Raises InputInvalid ``scope_not_held`` for one that the person may not have, and BadCredentials when the
+        password is another one by now: checking it took longer than changing it does.
+        """
+        allowed = scopes_for(person.role)
+        wanted = in_order(allowed if scopes is None else scopes)
+        if not set(wanted) <= set(allowed):
+            raise InputInvalid.of("scope", "scope_not_held")
+        if lock_generation(self.work, person.account_id) != person.generation:
+            raise BadCredentials
         moment = clock.now()
-        grant_id, scope = new_id(), " ".join(scopes_for(person.role))
+        grant_id, scope = new_id(), " ".join(wanted)
         expires_at = moment + self.settings.refresh_life
         self.work.session.execute(
             insert(Grant).values(

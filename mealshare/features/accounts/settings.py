@@ -9,6 +9,8 @@ from mealshare.core.settings import setting
 
 #: A session's "last seen" is written this often at most, so that reading pages does not mean writing rows.
 SEEN_EVERY = timedelta(hours=1)
+#: The same for a personal token's "last used", by which its owner decides whether anything still needs it.
+USED_EVERY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)

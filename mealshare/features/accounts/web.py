@@ -41,7 +41,9 @@ def register_form(context: Any, request: Request) -> Any:
     return _page(request, Form(request, RegisterInput))
 
 
-@view_config(route_name="register", request_method="POST", renderer="templates/register.pt", permission=PUBLIC)
+@view_config(
+    route_name="register", request_method="POST", renderer="templates/register.pt", permission=PUBLIC, limit=None
+)
 def register(context: Any, request: Request) -> Any:
     """Register, and be signed in."""
     form = Form(request, RegisterInput)
@@ -78,7 +80,7 @@ def login_form(context: Any, request: Request) -> Any:
     return _page(request, Form(request, LoginForm))
 
 
-@view_config(route_name="login", request_method="POST", renderer="templates/login.pt", permission=PUBLIC)
+@view_config(route_name="login", request_method="POST", renderer="templates/login.pt", permission=PUBLIC, limit=None)
 def login(context: Any, request: Request) -> Any:
     """Sign in."""
     form = Form(request, LoginForm)
@@ -94,7 +96,7 @@ def login(context: Any, request: Request) -> Any:
     return _page(request, form)
 
 
-@view_config(route_name="logout", request_method="POST", permission=PUBLIC)
+@view_config(route_name="logout", request_method="POST", permission=PUBLIC, limit=None)
 def logout(context: Any, request: Request) -> HTTPSeeOther:
     """Sign out; whoever is signed out already has got what they wanted."""
     leave(request)

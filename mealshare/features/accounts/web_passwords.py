@@ -27,7 +27,9 @@ def forgot_form(context: Any, request: Request) -> dict[str, Any]:
     return {"form": Form(request, ForgotForm), "sent": False}
 
 
-@view_config(route_name="password.forgot", request_method="POST", renderer="templates/forgot.pt", permission=PUBLIC)
+@view_config(
+    route_name="password.forgot", request_method="POST", renderer="templates/forgot.pt", permission=PUBLIC, limit=None
+)
 def forgot(context: Any, request: Request) -> dict[str, Any]:
     """Have a link mailed.  Whether the address has an account is looked up later, so nothing here depends on it."""
     form = Form(request, ForgotForm)

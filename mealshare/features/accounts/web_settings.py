@@ -29,7 +29,7 @@ from mealshare.features.accounts.factory import (
     token_service,
 )
 from mealshare.features.accounts.schemas import EndForm, PasswordForm, ProfilePatch
-from mealshare.features.accounts.service_sessions import end_all_access
+from mealshare.features.accounts.service_sessions import end_devices
 from mealshare.web.forms import Form
 
 BROWSER = CorePermission.BROWSER_SESSION
@@ -86,7 +86,11 @@ def password_form(context: Any, request: Request) -> dict[str, Any]:
 
 
 @view_config(
-    route_name="settings.password", request_method="POST", renderer="templates/password.pt", permission=BROWSER
+    route_name="settings.password",
+    request_method="POST",
+    renderer="templates/password.pt",
+    permission=BROWSER,
+    limit=None,
 )
 def change_password(context: Any, request: Request) -> Any:
     """Change the password; everything else that is signed in is signed out."""
@@ -105,10 +109,9 @@ def _set_password(request: Request, given: PasswordForm) -> HTTPSeeOther:
     address = client_of(request).address
     person, new_hash = new_passwords(request).for_owner(account_id, given.current_password, given.new_password, address)
     password_service(request).change(person, new_hash)
-    response = HTTPSeeOther("/settings/password")
-    renew(request, response, person)
-    request.flash(_("Your password is changed. All other devices have been signed out."))
-    return response
+    renew(request, account_id)
+    request.flash(_("Your password is changed. All other devices are signed out, and your tokens have ended."))
+    return HTTPSeeOther("/settings/password")
 
 
 @view_config(route_name="settings.sessions", request_method="GET", renderer="templates/sessions.pt", permission=BROWSER)
@@ -121,7 +124,7 @@ def sessions(context: Any, request: Request) -> dict[str, Any]:
     return {"devices": sorted(devices, key=lambda device: not device.current), "page": "sessions"}
 
 
-@view_config(route_name="settings.sessions.end", request_method="POST", permission=BROWSER)
+@view_config(route_name="settings.sessions.end", request_method="POST", permission=BROWSER, limit=None)
 def end_session(context: Any, request: Request) -> HTTPSeeOther:
     """Sign one of them out; this browser too, if it is that one."""
     posted = {name: request.POST.get(name) for name in ("kind", "id")}
@@ -136,10 +139,10 @@ def end_session(context: Any, request: Request) -> HTTPSeeOther:
     return HTTPSeeOther("/settings/sessions")
 
 
-@view_config(route_name="settings.sessions.end_others", request_method="POST", permission=BROWSER)
+@view_config(route_name="settings.sessions.end_others", request_method="POST", permission=BROWSER, limit=None)
 def end_other_sessions(context: Any, request: Request) -> HTTPSeeOther:
     """Sign everything out but this browser."""
-    end_all_access(request.work, request.identity.account_id, keep_session=request.identity.session_id)
+    end_devices(request.work, request.identity.account_id, keep=request.identity.session_id)
     request.flash(_("All other devices are signed out."))
     return HTTPSeeOther("/settings/sessions")
 

@@ -9,12 +9,15 @@ from mealshare.core.errors import Conflict
 from mealshare.core.i18n import _
 from mealshare.core.work import Work
 from mealshare.features.accounts.resources import Users
+from mealshare.features.accounts.schemas import USERNAME_PARAM
 from mealshare.features.meals import drafts
-from mealshare.features.meals.html import add_card_action
+from mealshare.features.meals.html import add_card_action, add_card_note, add_meal_gate, add_meal_head, add_meal_panel
 from mealshare.features.meals.models import Post
 from mealshare.features.meals.present import MealJson
-from mealshare.features.meals.resources import Meals, MealsOfPerson
+from mealshare.features.meals.resources import Meals, PostsOfPerson, add_post_kind
 from mealshare.features.meals.rules import RULES
+from mealshare.features.meals.schemas import MEAL_PARAM
+from mealshare.features.meals.web_settings import past_meals
 from mealshare.features.media.events import MediaDescribed, MediaProcessed, MediaRemoved
 from mealshare.features.media.models import Media
 
@@ -52,9 +55,19 @@ def includeme(config: Configurator) -> None:
     """Wire the feature."""
     config.add_rules(RULES)
     config.add_messages(MESSAGES)
-    config.registry["card_actions"] = []
-    config.add_directive("add_card_action", add_card_action, action_wrap=False)
+    directives = {
+        "card_actions": add_card_action,
+        "card_notes": add_card_note,
+        "meal_panels": add_meal_panel,
+        "meal_heads": add_meal_head,
+        "meal_gates": add_meal_gate,
+        "post_kinds": add_post_kind,
+    }
+    for name, directive in directives.items():
+        config.registry[name] = []
+        config.add_directive(directive.__name__, directive, action_wrap=False)
     config.registry["meal_json"] = MealJson(config.registry)
+    config.add_api_tags({"meals": "Post, read, change and delete meals; lists of them, and a draw for the undecided."})
     config.add_problems({"last_picture": (409, _("This is all that the meal consists of. Delete the meal instead."))})
     for event in (MediaProcessed, MediaDescribed, MediaRemoved):
         config.subscribe(event, _pictures_changed)
@@ -62,14 +75,21 @@ def includeme(config: Configurator) -> None:
     config.add_sign_in_hook(drafts.publish)
 
     config.add_route("meal.new", "/new")
-    config.add_route("meal.edit", "/@{username}/{id}/edit", factory=MealsOfPerson, traverse="/{username}/{id}")
-    config.add_route("meal.delete", "/@{username}/{id}/delete", factory=MealsOfPerson, traverse="/{username}/{id}")
-    config.add_route("meal.uri", "/users/{username}/posts/{id}", factory=MealsOfPerson, traverse="/{username}/{id}")
-    config.add_route("meal", "/@{username}/{id:[0-9]+}", factory=MealsOfPerson, traverse="/{username}/{id}")
+    config.add_route("meal.edit", "/@{username}/{id}/edit", factory=PostsOfPerson, traverse="/{username}/{id}")
+    config.add_route("meal.delete", "/@{username}/{id}/delete", factory=PostsOfPerson, traverse="/{username}/{id}")
+    config.add_route("meal.uri", "/users/{username}/posts/{id}", factory=PostsOfPerson, traverse="/{username}/{id}")
+    config.add_route("meal", "/@{username}/{id:[0-9]+}", factory=PostsOfPerson, traverse="/{username}/{id}")
     config.add_api_route("api.meals", "/api/meals")
     config.add_api_route("api.meals.today", "/api/meals/today")
-    config.add_api_route("api.meal", "/api/meals/{id}", factory=Meals, traverse="/{id}")
-    config.add_api_route("api.user.meals", "/api/users/{username}/meals", factory=Users, traverse="/{username}")
+    config.add_api_route("api.meals.visibility", "/api/meals/visibility")
+    config.add_api_route("api.meal", "/api/meals/{id:[0-9]+}", params=MEAL_PARAM, factory=Meals, traverse="/{id}")
+    for page in ("/@{username}/{id}", "/users/{username}/posts/{id}"):
+        config.add_api_twin(page, "/api/meals/{id}")
+    person = {"params": {"username": USERNAME_PARAM}, "factory": Users, "traverse": "/{username}"}
+    config.add_api_route("api.user.meals", "/api/users/{username}/meals", **person)
     config.add_api_route("api.tags", "/api/tags")
+    config.add_route("settings.privacy.meals", "/settings/privacy/meals")
+    config.add_slot("settings.privacy", "mealshare.features.meals:templates/privacy.pt", past_meals)
     config.scan(".web")
+    config.scan(".web_settings")
     config.scan(".api")

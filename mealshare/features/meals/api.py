@@ -7,20 +7,21 @@ from typing import Any
 from pydantic import Field
 from pyramid.request import Request
 
-from mealshare.api import Query, RawJson, Reply, api_view, check_not_modified, page_headers
+from mealshare.api import Link, Query, RawJson, Reply, api_view, check_not_modified, page_headers
 from mealshare.core.clock import now
 from mealshare.core.dates import eaten_on
 from mealshare.core.db import Page
 from mealshare.core.errors import NotFound, PreconditionFailed
 from mealshare.features.accounts.resources import PersonContext
+from mealshare.features.meals.cards import Card, CardList
 from mealshare.features.meals.factory import meal_service
+from mealshare.features.meals.places import place_key
 from mealshare.features.meals.present import meal_etag, names_version, tag_summary
 from mealshare.features.meals.queries import (
+    AT_PLACE,
     OF_ACCOUNT,
     PUBLIC,
     WITH_TAG_NAMED,
-    Card,
-    CardList,
     card_by_id,
     filter_conditions,
     meal_entity,
@@ -30,15 +31,37 @@ from mealshare.features.meals.queries import (
 )
 from mealshare.features.meals.resources import MealContext, viewer_of
 from mealshare.features.meals.rules import MealPermission
-from mealshare.features.meals.schemas import MealFilter, MealInput, MealOut, MealPatch, TagSummary
+from mealshare.features.meals.schemas import (
+    ChangedOut,
+    MealFilter,
+    MealInput,
+    MealOut,
+    MealPatch,
+    PersonMealFilter,
+    TagSummary,
+    VisibilityInput,
+)
+from mealshare.features.meals.service_visibility import VisibilityService
 
 TAGS = ("meals",)
+#: In the examples: one's own meal as it is after posting it.
+_OWN = {"viewer": {"liked": False, "own": True, "can_edit": True, "not_declared": []}}
+NEW_MEAL = {"likes_count": 0, "comments_count": 0, "ate_too_count": 0, **_OWN}
+_EDITED = {"edited_at": "2026-11-20T05:30:00Z", "version": 2, **_OWN}
+#: Where an answer that is a meal leads to.
+MEAL_LINKS = (
+    Link("api.meal", id="$response.body#/id"),
+    Link("api.meal.comments", id="$response.body#/id"),
+    Link("api.meal.like", id="$response.body#/id"),
+    Link("api.user", "GET", username="$response.body#/user/username"),
+)
 
 
 class TagQuery(Query):
-    """How many tags are wanted."""
+    """Which tags are wanted, and how many."""
 
-    limit: int = Field(default=20, ge=1, le=100)
+    q: str | None = Field(default=None, max_length=101, description="How their name begins.", examples=["si"])
+    limit: int = Field(default=20, ge=1, le=100, description="How many at most.")
 
 
 def list_reply(request: Request, page: Page[Card]) -> Reply:
@@ -57,9 +80,12 @@ def filtered_page(request: Request, meals: CardList, query: MealFilter, **parame
     """The page of ``meals`` that ``query`` asks for."""
     viewer = viewer_of(request)
     name = query.tag
+    place = query.place
     if meals is PUBLIC and name is not None:
         # The tag's own list: to look for its meals among all others would take the longer the fewer there are.
         meals, parameters, name = WITH_TAG_NAMED, {"tag_name": tag_key(name)}, None
+    elif meals is PUBLIC and place is not None:
+        meals, parameters, place = AT_PLACE, {"place_key": place_key(place)}, None
     conditions = (
         []
         if query.is_empty
@@ -68,12 +94,15 @@ def filtered_page(request: Request, meals: CardList, query: MealFilter, **parame
             diets=query.diet,
             without=query.without,
             tag=name,
-            place=query.place,
+            place=place,
             since=query.since,
             until=query.until,
             photo=query.photo,
         )
     )
+    if query.q is not None:
+        meals, words, asked = request.registry["meal_words"].narrow(request.conn, meals, query.q)
+        conditions, parameters = conditions + words, parameters | asked
     return meals.page(request.conn, query.window(), viewer, *conditions, **parameters)
 
 
@@ -95,7 +124,9 @@ def fresh_card(request: Request, meal_id: int) -> Card:
     paged=True,
     tags=TAGS,
     summary="List public meals",
-    description="Public meals of everybody, newest post first.",
+    links=(Link("api.meal", "GET", id="$response.body#/0/id"),),
+    description="Public meals of everybody, newest post first; all filters must hold. Meals of people whom you have "
+    "blocked or muted are left out, and those that are declared to contain what you avoid, if you have chosen that.",
 )
 def list_meals(context: Any, request: Request, query: MealFilter) -> Reply:
     """Public meals, filtered."""
@@ -109,10 +140,14 @@ def list_meals(context: Any, request: Request, query: MealFilter) -> Reply:
     body=MealInput,
     returns=MealOut,
     status=201,
+    etag=True,
     tags=TAGS,
+    example=NEW_MEAL,
     summary="Post a meal",
-    description="Publishes what you ate. Needs food, or a picture that was uploaded before.",
-    errors=("invalid",),
+    links=MEAL_LINKS,
+    description="Publishes what you ate; only `food` or one picture is needed. Pictures are uploaded before, with "
+    "`POST /api/media`, and may still be processing. Your followers find it in their home feed, and people who are "
+    "named in the note are told.",
 )
 def create_meal(context: Any, request: Request, body: MealInput) -> Reply:
     """Post a meal as oneself."""
@@ -126,13 +161,32 @@ def create_meal(context: Any, request: Request, body: MealInput) -> Reply:
     returns=list[MealOut],
     tags=TAGS,
     summary="List your meals of today",
-    description="What you ate today by the calendar of your own time zone, whatever its visibility.",
+    links=(Link("api.meal", id="$response.body#/0/id"),),
+    description="What you ate today by the calendar of your own time zone, whatever its visibility. All of them: the "
+    "list has no pages.",
 )
 def list_today(context: Any, request: Request) -> Reply:
     """One's own meals of today."""
     identity = request.identity
     page = meals_of_day(request.conn, identity.account_id, eaten_on(now(), identity.time_zone))
     return list_reply(request, page)
+
+
+@api_view(
+    route_name="api.meals.visibility",
+    request_method="POST",
+    permission=MealPermission.CHANGE_VISIBILITY,
+    body=VisibilityInput,
+    returns=ChangedOut,
+    tags=TAGS,
+    summary="Change who may see your meals",
+    description="Changes many meals at once, such as all public ones of the past, in one go: all of them or none. They "
+    "do not count as edited. Every place follows at once: pages, photos, feeds, search and counts.",
+)
+def change_visibility(context: Any, request: Request, body: VisibilityInput) -> ChangedOut:
+    """Change who may see one's own meals."""
+    service = VisibilityService(request.work)
+    return ChangedOut(service.change(request.identity.account_id, body.visibilities, body.to, body.before))
 
 
 @api_view(
@@ -143,7 +197,9 @@ def list_today(context: Any, request: Request) -> Reply:
     returns=MealOut,
     tags=TAGS,
     summary="Read a meal",
-    description="Answers 304 when If-None-Match has the current entity tag.",
+    links=MEAL_LINKS,
+    description="One meal that you may see; any other is not found, whether it exists or not. Answers 304 when "
+    "`If-None-Match` has the current entity tag.",
 )
 def read_meal(context: MealContext, request: Request) -> Any:
     """One meal."""
@@ -158,9 +214,13 @@ def read_meal(context: MealContext, request: Request) -> Any:
     body=MealInput,
     returns=MealOut,
     tags=TAGS,
-    errors=("precondition_failed", "invalid"),
+    errors=("precondition_failed", "not_yours"),
+    etag=True,
+    example=_EDITED,
     summary="Replace a meal",
-    description="What is left out goes back to its default. With If-Match: only if nobody changed it since.",
+    links=MEAL_LINKS,
+    description="Replaces your meal whole: what is left out goes back to its default, and pictures that are no longer "
+    "named are deleted. With `If-Match` only if nobody changed it since. What it said before is kept.",
 )
 def replace_meal(context: MealContext, request: Request, body: MealInput) -> Reply:
     """Replace what one's meal says."""
@@ -176,9 +236,13 @@ def replace_meal(context: MealContext, request: Request, body: MealInput) -> Rep
     body=MealPatch,
     returns=MealOut,
     tags=TAGS,
-    errors=("precondition_failed", "invalid"),
+    errors=("precondition_failed", "not_yours"),
+    etag=True,
+    example={"meal_type": "dinner", "place": None, **_EDITED},
     summary="Change a meal",
-    description="A JSON merge patch (RFC 7396): null takes a value back to its default.",
+    links=MEAL_LINKS,
+    description="Changes single members of your meal by a JSON merge patch (RFC 7396): what is absent stays, `null` "
+    "takes a value back to its default, a list is replaced whole. With `If-Match` only if nobody changed it since.",
 )
 def patch_meal(context: MealContext, request: Request, body: MealPatch) -> Reply:
     """Change some members of one's meal."""
@@ -192,9 +256,10 @@ def patch_meal(context: MealContext, request: Request, body: MealPatch) -> Reply
     context=MealContext,
     status=204,
     tags=TAGS,
-    errors=("precondition_failed",),
+    errors=("precondition_failed", "not_yours"),
     summary="Delete a meal",
-    description="Its pictures go as well. Cannot be undone.",
+    description="Deletes your meal, its pictures and the comments on it; from then on it is not found. It cannot be "
+    "undone. Moderators may delete the meals of others.",
 )
 def delete_meal(context: MealContext, request: Request) -> None:
     """Delete a meal."""
@@ -207,14 +272,15 @@ def delete_meal(context: MealContext, request: Request) -> None:
     request_method="GET",
     permission=MealPermission.LIST,
     context=PersonContext,
-    query=MealFilter,
+    query=PersonMealFilter,
     returns=list[MealOut],
     paged=True,
-    tags=("users", "meals"),
+    tags=TAGS,
     summary="List a person's meals",
-    description="Those that you may see, newest post first.",
+    links=(Link("api.meal", "GET", id="$response.body#/0/id"),),
+    description="Those that you may see, newest post first, or with `sort` the first post first.",
 )
-def list_person_meals(context: PersonContext, request: Request, query: MealFilter) -> Reply:
+def list_person_meals(context: PersonContext, request: Request, query: PersonMealFilter) -> Reply:
     """What the viewer may see of a person."""
     return list_reply(request, filtered_page(request, OF_ACCOUNT, query, account=context.account_id))
 
@@ -227,10 +293,13 @@ def list_person_meals(context: PersonContext, request: Request, query: MealFilte
     body=MealInput,
     returns=MealOut,
     status=201,
-    tags=("users", "meals"),
-    errors=("invalid",),
+    etag=True,
+    tags=TAGS,
+    errors=("not_yours",),
+    example=NEW_MEAL,
     summary="Post a meal under your name",
-    description="The same as posting to /api/meals; only under your own name.",
+    links=MEAL_LINKS,
+    description="The same as `POST /api/meals`, at your own address; at another's it is 403.",
 )
 def create_person_meal(context: PersonContext, request: Request, body: MealInput) -> Reply:
     """Post a meal at one's own address."""
@@ -243,13 +312,13 @@ def create_person_meal(context: PersonContext, request: Request, body: MealInput
     permission=MealPermission.LIST,
     query=TagQuery,
     returns=list[TagSummary],
-    tags=("tags",),
+    tags=("search",),
     summary="List tags",
-    description="The tags with the most public meals.",
+    description="The tags with the most public meals; with `q` those whose name begins so.",
 )
 def list_tags(context: Any, request: Request, query: TagQuery) -> list[TagSummary]:
     """Much used tags."""
-    return [tag_summary(tag, request.registry["base_url"]) for tag in top_tags(request.conn, query.limit)]
+    return [tag_summary(tag, request.registry["base_url"]) for tag in top_tags(request.conn, query.limit, query.q)]
 
 
 def _create(request: Request, body: MealInput) -> Reply:

@@ -16,7 +16,7 @@ from mealshare.core.i18n import _
 from mealshare.core.ratelimit import address_key
 from mealshare.core.validation import validate_json
 from mealshare.features.meals.factory import meal_service
-from mealshare.features.meals.form import LISTS, PLAIN, in_order, kept_media, new_form
+from mealshare.features.meals.form import LISTS, PLAIN, in_order, kept_media, new_form, original_of
 from mealshare.features.meals.pictures import finish, store_uploads
 from mealshare.features.meals.schemas import MealInput
 from mealshare.features.media.factory import media_service
@@ -28,11 +28,14 @@ from mealshare.features.media.queries import (
     media_in_basket,
     waiting_media,
 )
+from mealshare.features.media.service import MediaService
 from mealshare.features.media.urls import media_out
 from mealshare.web.forms import Form
 
 #: What of a posted form is kept; whoever posts may have added anything.
-FIELDS = frozenset((*PLAIN, *LISTS, "sensitive", "tags", "place", "eaten_at", "time_zone"))
+FIELDS = frozenset(
+    (*PLAIN, *LISTS, "sensitive", "comments_closed", "tags", "place", "eaten_at", "time_zone", "zone", "inspired_by")
+)
 #: Much more than a meal with all its descriptions of pictures takes.
 MAX_FORM_BYTES = 256 * 1024
 
@@ -56,7 +59,7 @@ def keep(request: Request, form: Form[MealInput], data: dict[str, Any]) -> HTTPS
         # What is longer is no meal: the visitor sees what is wrong with it, and the site does not keep megabytes.
         if len(text) <= MAX_FORM_BYTES:
             basket.form = text.decode()
-    _remember(request, token)
+    remember(request, token)
     if meal is None or form.errors:
         return None
     request.flash(_("Your meal is kept. It is published as soon as you have registered."), "info")
@@ -93,7 +96,8 @@ def _basket(request: Request) -> BasketView | None:
     return find_basket(request.conn, token) if token else None
 
 
-def _remember(request: Request, token: str) -> None:
+def remember(request: Request, token: str) -> None:
+    """Let the browser remember its basket, as long as the basket is kept."""
     jar, seconds = request.registry["cookies"], int(BASKET_LIFETIME.total_seconds())
     request.add_response_callback(lambda _request, response: jar.set(response, BASKET_COOKIE, token, max_age=seconds))
 
@@ -118,17 +122,27 @@ def publish(request: Request, account_id: int) -> str | None:
     if basket is None:
         forget(request)
         return None
+    if basket.form.get("unsent"):
+        # Shared from another application: nobody has said yet that it is a meal of theirs.
+        return _wait(request, service.media, basket)
     try:
         meal = validate_json(MealInput, orjson.dumps(basket.form["data"]))
+        # It may have been hidden from this person, or deleted, while the visitor registered.
+        original = original_of(service.work.connection, basket.form["values"].get("inspired_by"), account_id)
         # The account is committed in any case, and half a meal must not be with it.
         with service.work.session.begin_nested():
-            posted = service.post(account_id, meal)
+            posted = service.post(account_id, meal, inspired_by=original.id if original else None)
     except (DomainError, KeyError):
-        again, token = service.media.open_basket(None)
-        again.form = orjson.dumps(basket.form).decode()
-        _remember(request, token)
         request.flash(_("Your meal could not be published. Please look at it again."), "error")
-        return "/new"
+        return _wait(request, service.media, basket)
     forget(request)
     request.flash(_("Welcome! Your meal is published."))
     return posted.url.removeprefix(request.registry["base_url"])
+
+
+def _wait(request: Request, media: MediaService, basket: BasketView) -> str:
+    """Keep the words in a new basket; gives the address of their form."""
+    again, token = media.open_basket(None)
+    again.form = orjson.dumps(basket.form).decode()
+    remember(request, token)
+    return "/new"

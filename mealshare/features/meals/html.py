@@ -11,10 +11,13 @@ from pyramid.config import Configurator
 from pyramid.renderers import render
 from pyramid.request import Request
 
+from mealshare.core.db import Page
 from mealshare.core.i18n import _
-from mealshare.features.meals.queries import Card
+from mealshare.features.meals.cards import Card
+from mealshare.features.meals.places import place_path
 from mealshare.features.meals.vocabulary import MealType, Source, Visibility
 from mealshare.features.media.urls import media_out, srcset
+from mealshare.web.paging import older_address
 from mealshare.web.ui import Ui
 
 #: Where the fragment is cut.  People's words cannot contain it: they are escaped or sanitised.
@@ -33,11 +36,37 @@ EDIT = _("Edit")
 DELETE = _("Delete")
 
 CardAction = Callable[[Ui, Card], str]
+MealPanel = Callable[[Request, Card], str]
 
 
 def add_card_action(config: Configurator, action: CardAction) -> None:
     """Directive ``config.add_card_action(action)``: ``action(ui, card)`` gives HTML for the row below each card."""
     config.registry["card_actions"].append(action)
+
+
+def add_card_note(config: Configurator, note: CardAction) -> None:
+    """Directive ``config.add_card_note(note)``: ``note(ui, card)`` gives HTML for this reader above a card's words."""
+    config.registry["card_notes"].append(note)
+
+
+def add_meal_panel(config: Configurator, panel: MealPanel, *, order: int = 100) -> None:
+    """Directive ``config.add_meal_panel(panel)``: ``panel(request, card)`` gives HTML for below a meal on its page."""
+    panels = config.registry["meal_panels"]
+    panels.append((order, panel))
+    panels.sort(key=lambda item: item[0])
+
+
+def add_meal_head(config: Configurator, head: MealPanel) -> None:
+    """Directive ``config.add_meal_head(head)``: ``head(request, card)`` gives elements for the <head> of its page."""
+    config.registry["meal_heads"].append(head)
+
+
+def add_meal_gate(config: Configurator, gate: MealPanel) -> None:
+    """Directive ``config.add_meal_gate(gate)``: what ``gate(request, card)`` gives is shown instead of the meal.
+
+    "" lets the reader through.
+    """
+    config.registry["meal_gates"].append(gate)
 
 
 def card_values(card: Card, ui: Ui) -> dict[str, Any]:
@@ -59,6 +88,7 @@ def card_values(card: Card, ui: Ui) -> dict[str, Any]:
         "visibility_icon": VISIBILITY_ICONS[visibility],
         "source": Source(card.source) if card.source else None,
         "where": _where(card, ui),
+        "place_path": place_path(card.place_name) if card.place_name else None,
         "recipe_host": recipe_host(card.recipe_url),
         "contained": card.allergens_contained,
         "free_from": card.allergens_free_from,
@@ -102,9 +132,15 @@ def render_cards(request: Request, cards: Sequence[Card]) -> list[Markup]:
                 LIVE
             )
             fragments.put(key, parts)
-        before, middle, after = parts
-        rendered.append(Markup("".join((before, ui.relative(card.eaten_at), middle, card_actions(ui, card), after))))  # noqa: S704
+        before, above, below, after = parts
+        live = (before, ui.relative(card.eaten_at), above, card_notes(ui, card), below, card_actions(ui, card), after)
+        rendered.append(Markup("".join(live)))  # noqa: S704
     return rendered
+
+
+def card_notes(ui: Ui, card: Card) -> str:
+    """What this reader is told before the meal's words."""
+    return "".join([note(ui, card) for note in ui.registry["card_notes"]])
 
 
 def card_actions(ui: Ui, card: Card) -> str:
@@ -119,6 +155,15 @@ def own_action(ui: Ui, card: Card) -> str:
         return ""
     path = f"/@{card.username}/{card.id}"
     return Markup(
-        '<span class="actions__end cluster"><a class="button button--small" href="{}/edit">{}{}</a>'
-        '<a class="button button--small button--quiet" href="{}/delete">{}{}</a></span>'
+        '<span class="actions__end"><a class="action" href="{}/edit">{}<span class="action__label">{}</span></a>'
+        '<a class="action" href="{}/delete">{}<span class="action__label">{}</span></a></span>'
     ).format(path, ui.icon("pencil"), ui.t(EDIT), path, ui.icon("trash-2"), ui.t(DELETE))
+
+
+def feed_values(request: Request, page: Page[Card]) -> dict[str, Any]:
+    """What ``feed.pt`` needs to show a page of meals: the cards, and the address of older ones, filters kept."""
+    return {
+        "cards": render_cards(request, page.items),
+        "older": older_address(request, page.next_max_id),
+        "first": "max_id" not in request.GET,
+    }

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from mealshare.core.clock import now
 from mealshare.core.ids import new_id
 from mealshare.core.text import Tag as TagName
-from mealshare.features.meals.models import Place, PostTag, Tag
+from mealshare.features.meals.models import Mention, Place, PostTag, Tag
 from mealshare.features.meals.places import place_key
 from mealshare.features.meals.schemas import PlaceInput
 from mealshare.features.meals.vocabulary import Visibility
@@ -62,6 +62,24 @@ class TagIndex:
         # In one order everywhere, so that two transactions never wait for each other in a circle.
         for tag_id, change in sorted(changes.items()):
             self.session.execute(update(Tag).where(Tag.id == tag_id).values(meals_count=Tag.meals_count + change))
+
+
+@dataclass(frozen=True)
+class MentionIndex:
+    """Keeps ``mentions`` in step with a post."""
+
+    session: Session
+
+    def replace(self, post_id: int, accounts: Sequence[int]) -> tuple[int, ...]:
+        """The post now names exactly ``accounts``; gives those that it did not name before."""
+        old = set(self.session.scalars(select(Mention.account_id).where(Mention.post_id == post_id)))
+        new = [id for id in dict.fromkeys(accounts) if id not in old]
+        gone = old - set(accounts)
+        if gone:
+            self.session.execute(delete(Mention).where(Mention.post_id == post_id, Mention.account_id.in_(gone)))
+        if new:
+            self.session.execute(insert(Mention), [{"post_id": post_id, "account_id": id} for id in new])
+        return tuple(new)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Date, Float, ForeignKey, Index, String, Text, UniqueConstraint, and_
+from sqlalchemy import JSON, Date, Float, ForeignKey, Index, String, Text, UniqueConstraint, and_, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mealshare.core.clock import now
 from mealshare.core.db import Base, BitSet, Id, UTCDateTime, Word, one_of
 from mealshare.core.ids import new_id
-from mealshare.features.meals.vocabulary import Allergen, Diet, MealType, Source, Visibility
+from mealshare.features.meals.vocabulary import Allergen, AvoidMode, Diet, MealType, Source, Visibility
 
 
 class Post(Base):
@@ -52,11 +52,15 @@ class Post(Base):
     #: The date on the eater's wall: what diary and calendar go by.
     eaten_on: Mapped[date | None] = mapped_column(Date)
     place_id: Mapped[int | None] = mapped_column(Id, ForeignKey("places.id", ondelete="SET NULL"))
+    #: What makes two people's names of the place the same (`place_key`); here as well, so that a place is one index.
+    place_key: Mapped[str | None] = mapped_column(String(400))
     source: Mapped[str | None] = mapped_column(Word)
     diets: Mapped[tuple[Diet, ...]] = mapped_column(BitSet(Diet), default=())
     allergens_contained: Mapped[tuple[Allergen, ...]] = mapped_column(BitSet(Allergen), default=())
     allergens_free_from: Mapped[tuple[Allergen, ...]] = mapped_column(BitSet(Allergen), default=())
     recipe_url: Mapped[str | None] = mapped_column(String(2000))
+    #: Whether the author wants no (more) comments.
+    comments_closed: Mapped[bool] = mapped_column(default=False, server_default=false())
     inspired_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("posts.id", ondelete="SET NULL"))
     #: The tags as they were typed, in order; the rows of post_tags are the index.
     tag_names: Mapped[list[str]] = mapped_column(JSON, default=list)
@@ -76,10 +80,16 @@ _public_meal = and_(_meal, Post.visibility == "public")
 Index("ix_posts_public_meals", Post.id, sqlite_where=_public_meal, postgresql_where=_public_meal)
 Index("ix_posts_account_meals", Post.account_id, Post.id, sqlite_where=_meal, postgresql_where=_meal)
 Index("ix_posts_account_eaten_on", Post.account_id, Post.eaten_on, Post.id, sqlite_where=_meal, postgresql_where=_meal)
-Index("ix_posts_place_meals", Post.place_id, Post.id, sqlite_where=_public_meal, postgresql_where=_public_meal)
+_placed = and_(_meal, Post.place_key.is_not(None))
+Index("ix_posts_place_key", Post.place_key, Post.id, sqlite_where=_placed, postgresql_where=_placed)
 Index("ix_posts_in_reply_to_id", Post.in_reply_to_id, Post.id)
 Index("ix_posts_root_id", Post.root_id, Post.id)
 Index("ix_posts_inspired_by_id", Post.inspired_by_id, Post.id)
+_copied = and_(Post.inspired_by_id.is_not(None), Post.deleted_at.is_(None))
+Index(
+    "ix_posts_account_inspired_by", Post.account_id, Post.inspired_by_id, Post.id, sqlite_where=_copied,
+    postgresql_where=_copied,
+)  # fmt: skip
 
 
 class Tag(Base):
@@ -109,6 +119,33 @@ class PostTag(Base):
     post_id: Mapped[int] = mapped_column(
         Id, ForeignKey("posts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, index=True
     )
+
+
+class Mention(Base):
+    """Who is named in a post with an @."""
+
+    __tablename__ = "mentions"
+
+    post_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("posts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    account_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, index=True
+    )
+
+
+class EatingPreference(Base):
+    """What somebody avoids, and which diets they keep to."""
+
+    __tablename__ = "eating_preferences"
+    __table_args__ = (one_of("mode", AvoidMode),)
+
+    account_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    mode: Mapped[str] = mapped_column(Word, default=AvoidMode.WARN)
+    avoid: Mapped[tuple[Allergen, ...]] = mapped_column(BitSet(Allergen), default=())
+    diets: Mapped[tuple[Diet, ...]] = mapped_column(BitSet(Diet), default=())
 
 
 class Place(Base):

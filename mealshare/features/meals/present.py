@@ -7,6 +7,8 @@ for "how long ago" and what depends on the viewer are filled in live.
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import orjson
@@ -16,11 +18,13 @@ from mealshare.core.cache.fragments import Fragments
 from mealshare.core.dates import rfc3339
 from mealshare.core.security.identity import Identity
 from mealshare.core.text import tag_path
-from mealshare.features.meals.queries import Card, TagRow
+from mealshare.features.meals.cards import Card
+from mealshare.features.meals.queries import TagRow
 from mealshare.features.meals.schemas import (
     AllergensOut,
     AuthorOut,
     MealOut,
+    MentionOut,
     PlaceOut,
     TagOut,
     TagSummary,
@@ -30,9 +34,11 @@ from mealshare.features.media.urls import avatar_url, media_out
 _TRUTH = {True: b"true", False: b"false"}
 #: The end of a meal's object: what changes without a new version, and what depends on who asks.
 _LIVE = (
-    b'%b,"likes_count":%d,"comments_count":%d,"ate_too_count":%d,'
-    b'"viewer":{"liked":%b,"wanted":false,"ate_too":false,"own":%b,"can_edit":%b}}'
+    b'%b,"inspired_by":%b,"likes_count":%d,"comments_count":%d,"ate_too_count":%d,'
+    b'"viewer":{"liked":%b,"wanted":%b,"ate_too":%b,"own":%b,"can_edit":%b,"avoided":%b,"not_declared":%b}}'
 )
+#: A mention as `render_note` writes it.
+_MENTION = re.compile(r'<a href="([^"]*)" class="mention">@([A-Za-z0-9_]+)</a>')
 
 
 class MealJson:
@@ -50,15 +56,21 @@ class MealJson:
             fixed = self._fixed(card)
             self.fragments.put(key, fixed)
         own = viewer is not None and viewer.account_id == card.account_id
-        flag, liked = _TRUTH[own], _TRUTH[card.liked]
+        flag = _TRUTH[own]
+        avoided, undeclared = (b"[]", b"[]") if own or not card.avoid else _cautions(card)
         return _LIVE % (
             fixed,
+            b"null" if card.origin is None else orjson.dumps(card.inspired_by_id),
             card.likes_count,
             card.comments_count,
             card.ate_too_count,
-            liked,
+            _TRUTH[card.liked],
+            _TRUTH[card.wanted],
+            _TRUTH[card.ate_too],
             flag,
             flag,
+            avoided,
+            undeclared,
         )
 
     def many(self, cards: Any, viewer: Identity | None) -> bytes:
@@ -68,7 +80,7 @@ class MealJson:
     def _fixed(self, card: Card) -> bytes:
         """The object without its live members and its closing brace."""
         text = orjson.dumps(self.out(card))
-        return text[: text.index(b',"likes_count":')]
+        return text[: text.index(b',"inspired_by":')]
 
     def out(self, card: Card) -> MealOut:
         """The card in its public shape, with no viewer."""
@@ -105,12 +117,22 @@ class MealJson:
             place=place,
             source=card.source,  # type: ignore[arg-type]
             tags=[TagOut(name, tag_url(self.base_url, name)) for name in card.tag_names],
+            mentions=mentions_in(card.note_html),
             diets=list(card.diets),
             allergens=AllergensOut(list(card.allergens_contained), list(card.allergens_free_from)),
             recipe_url=card.recipe_url,
-            inspired_by=None if card.inspired_by_id is None else str(card.inspired_by_id),
+            comments_closed=card.comments_closed,
             version=card.version,
         )
+
+
+def _cautions(card: Card) -> tuple[bytes, bytes]:
+    return orjson.dumps(card.avoided), orjson.dumps(card.undeclared)
+
+
+def mentions_in(note_html: str) -> list[MentionOut]:
+    """The people whom a rendered note links to, each once."""
+    return [MentionOut(name, unescape(url)) for url, name in dict.fromkeys(_MENTION.findall(note_html))]
 
 
 def tag_url(base_url: str, name: str) -> str:
@@ -128,7 +150,8 @@ def meal_etag(card: Card, viewer: Identity | None) -> str:
     own = viewer is not None and viewer.account_id == card.account_id
     return (
         f'"{card.version}-{card.author_version}-{card.likes_count}-{card.comments_count}-{card.ate_too_count}'
-        f'-{int(card.liked)}{int(own)}"'
+        f"-{int(card.liked)}{int(card.wanted)}{int(own)}{int(card.ate_too)}"
+        f'-{card.inspired_by_id or ""}-{card.avoid or 0}"'
     )
 
 

@@ -6,233 +6,52 @@ literals, so that the partial indexes serve; the page size is a literal too, for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Connection,
-    Integer,
-    Select,
-    and_,
+    String,
     bindparam,
-    column,
     exists,
     literal_column,
     or_,
     select,
-    table,
 )
 
-from mealshare.core.db import Page, Window, fetch, fetch_one, make_page, mask_of
-from mealshare.core.db.json_rows import json_list, json_object
+from mealshare.core.db import Page, Window, fetch, fetch_one, mask_of
 from mealshare.core.text import normalise_tag
 from mealshare.features.accounts.models import Account
-from mealshare.features.accounts.visibility import ANONYMOUS, listed, viewer_id, visible
-from mealshare.features.meals.models import Meal, Place, Post, PostTag, Tag
+from mealshare.features.accounts.visibility import ANONYMOUS, listed, visible
+from mealshare.features.meals.cards import Card, CardList, cards, page_limit, to_card
+from mealshare.features.meals.models import Meal, Post, PostTag, Tag
 from mealshare.features.meals.places import place_key
 from mealshare.features.meals.vocabulary import Allergen, Diet
 from mealshare.features.media.models import Media
 
-LIKES = table("likes", column("id", BigInteger), column("post_id", BigInteger), column("account_id", BigInteger))
-IS_MEAL = Post.kind == literal_column("'meal'")
 
-
-@dataclass
-class Card:
-    """A meal as lists and pages show it: with author, place and pictures, and whether the viewer liked it."""
-
-    id: int
-    version: int
-    author_version: int
-    account_id: int
-    username: str
-    display_name: str
-    avatar_key: str | None
-    author_url: str
-    uri: str
-    url: str
-    food: str
-    note: str
-    note_html: str
-    meal_type: str
-    eaten_at: datetime
-    time_zone: str
-    eaten_on: date
-    created_at: datetime
-    edited_at: datetime | None
-    visibility: str
-    sensitive: bool
-    spoiler_text: str
-    language: str | None
-    source: str | None
-    tag_names: list[str]
-    diets: tuple[Diet, ...]
-    allergens_contained: tuple[Allergen, ...]
-    allergens_free_from: tuple[Allergen, ...]
-    recipe_url: str | None
-    inspired_by_id: int | None
-    likes_count: int
-    comments_count: int
-    ate_too_count: int
-    place_name: str | None
-    place_city: str | None
-    place_country: str | None
-    place_latitude: float | None
-    place_longitude: float | None
-    media: list[dict[str, Any]]
-    like_id: int | None = None
-
-    @property
-    def liked(self) -> bool:
-        """Whether the viewer said "Yum!"."""
-        return self.like_id is not None
-
-
-_MEDIA = (
-    select(
-        json_list(
-            json_object(
-                literal_column("'id'"),
-                Media.id,
-                literal_column("'position'"),
-                Media.position,
-                literal_column("'description'"),
-                Media.description,
-                literal_column("'state'"),
-                Media.state,
-                literal_column("'storage_key'"),
-                Media.storage_key,
-                literal_column("'blurhash'"),
-                Media.blurhash,
-                literal_column("'width'"),
-                Media.width,
-                literal_column("'height'"),
-                Media.height,
-            )
-        )
-    )
-    .where(Media.post_id == Post.id)
-    .correlate(Post)
-    .scalar_subquery()
-)
-
-_COLUMNS = (
-    Post.id,
-    Post.version,
-    Account.version,
-    Post.account_id,
-    Account.username,
-    Account.display_name,
-    Account.avatar_key,
-    Account.url,
-    Post.uri,
-    Post.url,
-    Post.food,
-    Post.note,
-    Post.note_html,
-    Post.meal_type,
-    Post.eaten_at,
-    Post.time_zone,
-    Post.eaten_on,
-    Post.created_at,
-    Post.edited_at,
-    Post.visibility,
-    Post.sensitive,
-    Post.spoiler_text,
-    Post.language,
-    Post.source,
-    Post.tag_names,
-    Post.diets,
-    Post.allergens_contained,
-    Post.allergens_free_from,
-    Post.recipe_url,
-    Post.inspired_by_id,
-    Post.likes_count,
-    Post.comments_count,
-    Post.ate_too_count,
-    Place.name,
-    Place.city,
-    Place.country_code,
-    Place.latitude,
-    Place.longitude,
-    _MEDIA,
-)
-
-
-def cards(*, personal: bool) -> Select[Any]:
-    """All meals as card rows; ``personal`` adds whether the viewer liked each, at the price of a join."""
-    source = Post.__table__.join(Account.__table__, Account.id == Post.account_id).outerjoin(
-        Place.__table__, Place.id == Post.place_id
-    )
-    if not personal:
-        return select(*_COLUMNS).select_from(source).where(IS_MEAL)
-    source = source.outerjoin(LIKES, and_(LIKES.c.post_id == Post.id, LIKES.c.account_id == viewer_id()))
-    return select(*_COLUMNS, LIKES.c.id).select_from(source).where(IS_MEAL)
-
-
-def _limit() -> Any:
-    return bindparam("limit", type_=Integer, literal_execute=True)
-
-
-@dataclass(frozen=True)
-class CardList:
-    """A list of meals in its four forms: for a visitor and for a person, downwards and upwards."""
-
-    forms: Mapping[tuple[bool, bool], Select[Any]]
-
-    @classmethod
-    def where(cls, *conditions: Any, key: Any = Post.id, join: Any = None) -> CardList:
-        """The list of the meals for which all ``conditions`` hold, ordered by ``key`` (a column with the post's id)."""
-        forms = {}
-        for personal in (False, True):
-            base = cards(personal=personal)
-            base = (base if join is None else base.join_from(Post, *join)).where(*conditions).limit(_limit())
-            window = bindparam("max_id", type_=BigInteger), bindparam("min_id", type_=BigInteger)
-            forms[personal, False] = base.where(key < window[0], key > window[1]).order_by(key.desc())
-            forms[personal, True] = base.where(key < window[0], key > window[1]).order_by(key.asc())
-        return cls(forms)
-
-    def page(
-        self, connection: Connection, window: Window, viewer: int = ANONYMOUS, *more: Any, **parameters: Any
-    ) -> Page[Card]:
-        """The page of ``window`` as the account ``viewer`` sees it; ``more`` are further conditions."""
-        statement = self.forms[viewer != ANONYMOUS, window.upwards]
-        if more:
-            statement = statement.where(*more)
-        if window.skip:
-            statement = statement.offset(window.skip)
-        values = {
-            "max_id": window.max_id,
-            "min_id": window.min_id,
-            "limit": window.fetch_limit,
-            "viewer": viewer,
-            **parameters,
-        }
-        rows = [to_card(row) for row in fetch(connection, statement, values)]
-        return make_page(rows, window, lambda card: card.id)
-
-
-def to_card(row: Sequence[Any]) -> Card:
-    """A card from its row; the database does not promise the order of the pictures."""
-    card = Card(*row)
-    pictures = card.media or []
-    card.media = sorted(pictures, key=lambda picture: picture["position"]) if len(pictures) > 1 else pictures
-    return card
+def of_everybody(personal: bool) -> Sequence[Any]:
+    """The conditions of lists that show everybody's public meals."""
+    return (listed(Post, Account, personal=personal),)
 
 
 #: Every public meal of the site.
-PUBLIC = CardList.where(listed(Post, Account))
+PUBLIC = CardList.where(of_everybody)
 #: What the viewer may see of one person.
-OF_ACCOUNT = CardList.where(visible(Post, Account), Post.account_id == bindparam("account", type_=BigInteger))
+OF_ACCOUNT = CardList.where(
+    lambda personal: (
+        visible(Post, Account, personal=personal),
+        Post.account_id == bindparam("account", type_=BigInteger),
+    )
+)
 
 
 def _with_tag(tag_id: Any) -> CardList:
     return CardList.where(
-        listed(Post, Account),
-        PostTag.tag_id == tag_id,
+        lambda personal: (*of_everybody(personal), PostTag.tag_id == tag_id),
         key=PostTag.post_id,
         join=(PostTag, PostTag.post_id == Post.id),
     )
@@ -242,8 +61,14 @@ def _with_tag(tag_id: Any) -> CardList:
 WITH_TAG = _with_tag(bindparam("tag_id", type_=BigInteger))
 #: The same, by `tag_key`.
 WITH_TAG_NAMED = _with_tag(select(Tag.id).where(Tag.name == bindparam("tag_name")).scalar_subquery())
+#: Public meals at a place, by `place_key`.
+AT_PLACE = CardList.where(
+    lambda personal: (*of_everybody(personal), Post.place_key == bindparam("place_key", type_=String))
+)
 _ONE = {
-    personal: cards(personal=personal).where(Post.id == bindparam("id", type_=BigInteger), visible(Post, Account))
+    personal: cards(personal=personal).where(
+        Post.id == bindparam("id", type_=BigInteger), visible(Post, Account, personal=personal)
+    )
     for personal in (False, True)
 }
 #: A tag that the viewer may know of: it has public meals, or others that the viewer may see.  One that only hidden
@@ -300,13 +125,30 @@ _TOP_TAGS = (
     select(Tag.id, Tag.name, Tag.display, Tag.meals_count)
     .where(Tag.meals_count > literal_column("0"))
     .order_by(Tag.meals_count.desc(), Tag.id.desc())
-    .limit(_limit())
+    .limit(page_limit())
 )
 
 
-def top_tags(connection: Connection, limit: int = 20) -> list[TagRow]:
-    """The tags with the most public meals."""
-    return [TagRow(*tuple(row)) for row in fetch(connection, _TOP_TAGS, {"limit": limit})]
+#: Those whose name begins as the parameter says; a beginning that few have costs a look at all tags in use.
+#: Of these, the ones whose key begins as the parameter ``beginning`` (`tag_beginning`) says.
+TAGS_BEGINNING = _TOP_TAGS.where(Tag.name.like(bindparam("beginning", type_=String), escape="/"))
+
+
+def tag_beginning(text: str) -> str | None:
+    """What the key of a tag must be LIKE to begin as ``text``, however that is written; None where no tag can."""
+    key = tag_key("".join(text.split()))
+    return key.replace("_", "/_") + "%" if key else None
+
+
+def top_tags(connection: Connection, limit: int = 20, beginning: str | None = None) -> list[TagRow]:
+    """The tags with the most public meals; of those whose name begins as ``beginning``, however that is written."""
+    if beginning is None:
+        rows = fetch(connection, _TOP_TAGS, {"limit": limit})
+    elif pattern := tag_beginning(beginning):
+        rows = fetch(connection, TAGS_BEGINNING, {"limit": limit, "beginning": pattern})
+    else:
+        rows = []
+    return [TagRow(*tuple(row)) for row in rows]
 
 
 def filter_conditions(
@@ -333,7 +175,7 @@ def filter_conditions(
         named = exists().where(PostTag.post_id == Post.id, PostTag.tag_id == Tag.id, Tag.name == tag_key(tag))
         conditions.append(named.correlate(Post))
     if place is not None:
-        conditions.append(Place.name_key == place_key(place))
+        conditions.append(Post.place_key == place_key(place))
     if since is not None:
         conditions.append(Post.eaten_on >= since)
     if until is not None:

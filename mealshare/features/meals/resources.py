@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from pyramid.config import Configurator
 from pyramid.request import Request
 
 from mealshare.core.ids import parse_id
-from mealshare.core.security.identity import Identity
-from mealshare.features.accounts.visibility import ANONYMOUS
-from mealshare.features.meals.queries import Card, card_by_id
+from mealshare.features.accounts.resources import viewer_of
+from mealshare.features.meals.cards import Card
+from mealshare.features.meals.queries import card_by_id
 
-
-def viewer_of(request: Request) -> int:
-    """The account id of the one who looks, or `ANONYMOUS`."""
-    identity: Identity | None = request.identity
-    return ANONYMOUS if identity is None else identity.account_id
+__all__ = ["MealContext", "Meals", "MealsOfPerson", "PostsOfPerson", "add_post_kind", "viewer_of"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,11 @@ class MealContext:
     def account_id(self) -> int:
         """Whose meal it is: what the rules ask."""
         return self.card.account_id
+
+    @property
+    def username(self) -> str:
+        """Under whose name it is found."""
+        return self.card.username
 
 
 class Meals:
@@ -73,3 +77,38 @@ class _Person:
         if context.card.username.lower() != self.username:
             raise KeyError(key)
         return context
+
+
+class PostsOfPerson:
+    """The same for whatever a person published: a meal, or something of a kind that a higher feature has added."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    def __getitem__(self, username: str) -> _Author:
+        return _Author(self.request, username.lower())
+
+
+@dataclass(frozen=True)
+class _Author:
+    request: Request
+    username: str
+
+    def __getitem__(self, key: str) -> Any:
+        for posts in (Meals, *self.request.registry["post_kinds"]):
+            try:
+                context = posts(self.request)[key]
+            except KeyError:
+                continue
+            if context.username.lower() == self.username:
+                return context
+        raise KeyError(key)
+
+
+def add_post_kind(config: Configurator, posts: Callable[[Request], Any]) -> None:
+    """Directive ``config.add_post_kind(posts)``: posts of another kind share the addresses of a person's meals.
+
+    ``posts(request)[id]`` is a context with a ``username``, for which there are views at the routes meal, meal.uri,
+    meal.edit and meal.delete; or KeyError where the viewer may see none.
+    """
+    config.registry["post_kinds"].append(posts)

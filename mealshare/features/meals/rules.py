@@ -19,6 +19,8 @@ class MealPermission(Permission):
     #: Post under the name in the address: only oneself.
     POST_AS = "meals:post_as"
     EDIT = "meals:edit"
+    #: Change who may see many of one's own meals.
+    CHANGE_VISIBILITY = "meals:change_visibility"
     DELETE = "meals:delete"
 
 
@@ -31,5 +33,6 @@ RULES: Mapping[Permission, Predicate] = {
     MealPermission.POST: WRITE,
     MealPermission.POST_AS: both(WRITE, owner),
     MealPermission.EDIT: both(WRITE, owner),
+    MealPermission.CHANGE_VISIBILITY: WRITE,
     MealPermission.DELETE: both(WRITE, owner_or_moderator),
 }

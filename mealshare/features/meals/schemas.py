@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, RootModel, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from mealshare.api import PagedQuery
+from mealshare.api import PagedQuery, SortedQuery, id_param
+from mealshare.api.patch import MergePatch
+from mealshare.api.values import Address, Day, Id, Moment
 from mealshare.core.clock import now
 from mealshare.core.dates import rfc3339, valid_zone
 from mealshare.core.text import extract_tags, normalise_tag
-from mealshare.core.validation import Input, Line, Lines, SnowflakeId, coded, validate_json
+from mealshare.core.validation import Input, IsoDate, IsoMoment, Line, Lines, SnowflakeId, coded, validate_json
 from mealshare.features.meals.vocabulary import Allergen, Diet, MealType, Source, Visibility
 from mealshare.features.media.schemas import MediaOut
 
@@ -22,6 +24,8 @@ MAX_TAGS = 20
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 #: A clock may be wrong and a plane may cross the date line, but nobody has eaten the day after tomorrow.
 LATEST_AHEAD = timedelta(days=1)
+#: Far enough from the end of the calendar for every time zone.
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def _eaten_at(value: datetime) -> datetime:
@@ -69,24 +73,39 @@ def _no_blank(value: Any) -> Any:
     return None if value == "" else value
 
 
-WebAddress = Annotated[Line, Field(max_length=2000), AfterValidator(_web_address)]
-TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_zone)]
+WebAddress = Annotated[
+    Line, Field(max_length=2000, json_schema_extra={"pattern": "^https?://"}), AfterValidator(_web_address)
+]
+TimeZone = Annotated[str, Field(max_length=64, json_schema_extra={"format": "time-zone"}), AfterValidator(_zone)]
 TagName = Annotated[str, Field(max_length=101), AfterValidator(_tag)]
-EatenAt = Annotated[AwareDatetime, AfterValidator(_eaten_at)]
+EatenAt = Annotated[IsoMoment, AfterValidator(_eaten_at)]
 
 
 class PlaceInput(Input):
     """Where it was eaten."""
 
     name: Annotated[Line, Field(min_length=1, max_length=200)] = Field(
-        description="What people call it.", examples=["Chez Nous"]
+        description="What people call it.", examples=["Old Chen"]
     )
-    city: Annotated[Line, Field(max_length=100)] = ""
+    city: Annotated[Line, Field(max_length=100)] = Field(
+        default="", description="The town or city.", examples=["Chengdu"]
+    )
     country_code: Annotated[
-        str, AfterValidator(_country), Field(max_length=2, description="ISO 3166-1 alpha-2.", examples=["FR"])
+        str,
+        AfterValidator(_country),
+        Field(
+            max_length=2,
+            description="The country by its two letters (ISO 3166-1 alpha-2).",
+            json_schema_extra={"pattern": "^([A-Za-z]{2})?$"},
+            examples=["CN"],
+        ),
     ] = ""
-    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = None
-    longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = None
+    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = Field(
+        default=None, description="Degrees north; only together with the longitude.", examples=[30.6586]
+    )
+    longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = Field(
+        default=None, description="Degrees east; only together with the latitude.", examples=[104.0648]
+    )
 
     @model_validator(mode="after")
     def _both_coordinates(self) -> PlaceInput:
@@ -98,8 +117,12 @@ class PlaceInput(Input):
 class AllergensInput(Input):
     """What the eater declares; what stands in neither list is not declared."""
 
-    contains: Annotated[list[Allergen], Field(max_length=14), AfterValidator(_distinct)] = Field(default=[])
-    free_from: Annotated[list[Allergen], Field(max_length=14), AfterValidator(_distinct)] = Field(default=[])
+    contains: Annotated[list[Allergen], Field(max_length=14), AfterValidator(_distinct)] = Field(
+        default=[], description="What is in it.", examples=[["soybeans"]]
+    )
+    free_from: Annotated[list[Allergen], Field(max_length=14), AfterValidator(_distinct)] = Field(
+        default=[], description="What is not in it, as the eater says; none of what it contains.", examples=[["fish"]]
+    )
 
     @model_validator(mode="after")
     def _not_both(self) -> AllergensInput:
@@ -111,45 +134,83 @@ class AllergensInput(Input):
 class MediaRef(Input):
     """An uploaded picture, and what it shows in words."""
 
-    id: SnowflakeId
+    id: SnowflakeId = Field(
+        description="The id that the upload gave; your own picture, not yet in another meal.",
+        examples=["117653443951375596"],
+    )
     description: Annotated[Lines, Field(max_length=1500)] | None = Field(
-        default=None, description="Alternative text; left out: as it was given with the upload."
+        default=None,
+        description="What it shows, for those who cannot see it; left out: as it was given with the upload.",
     )
 
 
 class MealInput(Input):
-    """A meal to be posted.  Either ``food`` or one picture is needed; all else is guessed or may be left out."""
+    """A meal to be posted. Either `food` or one picture is needed; all else is guessed or may be left out."""
 
     food: Annotated[Line, Field(max_length=140)] = Field(
-        default="", description="What was eaten.", examples=["麻辣香锅"]
+        default="", description="What was eaten.", examples=["Mapo tofu"]
     )
     note: Annotated[Lines, Field(max_length=2000)] = Field(
-        default="", description="Longer words; #hashtags and links work."
+        default="",
+        description="Longer words; #hashtags, @mentions and links work.",
+        examples=["Hot enough. #tofu #sichuan"],
     )
-    meal_type: MealType | None = Field(default=None, description="Left out: guessed from the local hour.")
-    eaten_at: EatenAt | None = Field(default=None, description="RFC 3339 with an offset; left out: now.")
+    meal_type: MealType | None = Field(
+        default=None,
+        description="Which meal it was; left out: guessed from the local hour, and from your last meals at that hour.",
+        examples=["lunch"],
+    )
+    eaten_at: EatenAt | None = Field(
+        default=None,
+        description="When it was eaten, with an offset; from 1900 until tomorrow. Left out: now.",
+        examples=["2026-11-20T12:30:00+08:00"],
+    )
     time_zone: TimeZone | None = Field(
-        default=None, description="IANA name; left out: the account's.", examples=["Asia/Shanghai"]
+        default=None,
+        description="The time zone in which it was eaten, by its IANA name; left out: the account's.",
+        examples=["Asia/Shanghai"],
     )
-    visibility: Visibility = Visibility.PUBLIC
+    visibility: Visibility = Field(default=Visibility.PUBLIC, description="Who may see it.")
     sensitive: bool = Field(default=False, description="The pictures are covered until the reader asks for them.")
     spoiler_text: Annotated[Line, Field(max_length=500)] = Field(
-        default="", description="A content warning shown instead of note and pictures."
+        default="", description="A content warning, shown in place of note and pictures until the reader asks."
     )
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", max_length=20)] | None = Field(
-        default=None, description="BCP 47 tag of the words.", examples=["zh-Hans"]
+        default=None, description="BCP 47 tag of the words.", examples=["en"]
     )
-    place: PlaceInput | None = None
-    source: Source | None = None
+    place: PlaceInput | None = Field(
+        default=None,
+        description="Where it was eaten.",
+        examples=[
+            {
+                "name": "Old Chen",
+                "city": "Chengdu",
+                "country_code": "CN",
+                "latitude": 30.6586,
+                "longitude": 104.0648,
+            }
+        ],
+    )
+    source: Source | None = Field(default=None, description="Where the food came from.", examples=["restaurant"])
     tags: Annotated[list[TagName], Field(max_length=MAX_TAGS), AfterValidator(_distinct)] = Field(
-        default=[], examples=[["brunch"]]
+        default=[], description="Tags beside those in the note, without their #.", examples=[["spicy"]]
     )
-    diets: Annotated[list[Diet], Field(max_length=9), AfterValidator(_distinct)] = Field(default=[])
-    allergens: AllergensInput = AllergensInput()
-    recipe_url: Annotated[WebAddress | None, BeforeValidator(_no_blank)] = None
+    diets: Annotated[list[Diet], Field(max_length=9), AfterValidator(_distinct)] = Field(
+        default=[], description="Diets that it suits, as the eater says.", examples=[["halal"]]
+    )
+    allergens: AllergensInput = Field(
+        default=AllergensInput(), description="What is in it, and what is not.", examples=[{"contains": ["soybeans"]}]
+    )
+    recipe_url: Annotated[WebAddress | None, BeforeValidator(_no_blank)] = Field(
+        default=None, description="Where the recipe is: an address with http or https."
+    )
     media: Annotated[list[MediaRef], Field(max_length=10)] = Field(
-        default=[], description="Pictures in the order in which they are shown."
+        default=[],
+        description="Uploaded pictures in the order in which they are shown; at most `media_per_meal` (see "
+        "`GET /api/instance`).",
+        examples=[[{"id": "117653443951375596"}]],
     )
+    comments_closed: bool = Field(default=False, description="Nobody may comment (any more).")
 
     @model_validator(mode="after")
     def _something(self) -> MealInput:
@@ -160,7 +221,7 @@ class MealInput(Input):
         return self
 
 
-class MealPatch(RootModel[dict[str, Any]]):
+class MealPatch(MergePatch, whole=MealInput, example={"meal_type": "dinner", "place": None}):
     """A JSON merge patch of a meal (RFC 7396): the members that change; null takes one back to its default."""
 
     def applied_to(self, card: Any) -> MealInput:
@@ -196,7 +257,14 @@ def as_input(card: Any) -> dict[str, Any]:
         "recipe_url": card.recipe_url,
         "allergens": {"contains": list(card.allergens_contained), "free_from": list(card.allergens_free_from)},
         "media": [{"id": str(item["id"]), "description": item["description"]} for item in card.media],
+        "comments_closed": card.comments_closed,
     }
+
+
+def as_copy(card: Any) -> dict[str, Any]:
+    """What "I ate this too" takes over: what the food is, and not where, when, with which words and pictures."""
+    copied = ("food", "diets", "allergens")
+    return {name: value for name, value in as_input(card).items() if name in copied} | {"tags": list(card.tag_names)}
 
 
 def _typed_tags(card: Any) -> list[str]:
@@ -218,119 +286,237 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
+def _in_calendar(value: datetime | None) -> datetime | None:
+    if value is not None and not EARLIEST <= value <= LATEST:
+        raise coded("bad_datetime")
+    return value
+
+
+class VisibilityInput(Input):
+    """Which of your meals get another visibility, and which."""
+
+    visibilities: Annotated[list[Visibility], Field(min_length=1, max_length=4), AfterValidator(_distinct)] = Field(
+        alias="from", description="Only meals that have one of these.", examples=[["public", "unlisted"]]
+    )
+    to: Visibility = Field(description="The visibility that they get.", examples=["followers"])
+    before: Annotated[IsoMoment | None, AfterValidator(_in_calendar)] = Field(
+        default=None,
+        description="Only meals that were posted before that moment; left out: all.",
+        examples=["2026-11-01T00:00:00Z"],
+    )
+
+
+@dataclass
+class ChangedOut:
+    """How many meals have changed."""
+
+    changed: Annotated[int, Field(ge=0, description="How many got another visibility than they had.", examples=[17])]
+
+
 class MealFilter(PagedQuery):
     """Which meals of a list are wanted: all conditions must hold."""
 
-    meal_type: MealType | None = None
+    q: Annotated[str, Field(max_length=200)] | None = Field(
+        default=None,
+        description="Words in food, note, tags or place; all must be there, the last may be a beginning.",
+        examples=["tofu"],
+    )
+    meal_type: MealType | None = Field(default=None, description="Only this meal of the day.", examples=["lunch"])
     diet: Annotated[list[Diet], Field(max_length=9)] = Field(
-        default=[], description="Declared to suit this diet; may be repeated."
+        default=[], description="Declared to suit this diet; may be repeated.", examples=[["vegan"]]
     )
     without: Annotated[list[Allergen], Field(max_length=14)] = Field(
         default=[],
         description="Not declared to contain this allergen; may be repeated. Says nothing about what is not declared.",
+        examples=[["peanuts"]],
     )
-    tag: Annotated[str, Field(max_length=101)] | None = None
-    place: Annotated[str, Field(max_length=200)] | None = Field(default=None, description="The name of a place.")
-    since: date | None = Field(default=None, alias="from", description="Eaten on this day or later.")
-    until: date | None = Field(default=None, alias="to", description="Eaten on this day or earlier.")
+    tag: Annotated[str, Field(max_length=101)] | None = Field(
+        default=None, description="With this tag, however it is written.", examples=["sichuan"]
+    )
+    place: Annotated[str, Field(max_length=200)] | None = Field(
+        default=None, description="Eaten at the place of this name.", examples=["Old Chen"]
+    )
+    since: IsoDate | None = Field(
+        default=None, alias="from", description="Eaten on this day or later.", examples=["2026-11-01"]
+    )
+    until: IsoDate | None = Field(
+        default=None, alias="to", description="Eaten on this day or earlier.", examples=["2026-11-30"]
+    )
     photo: bool | None = Field(default=None, description="With a picture (true) or without one (false).")
 
     @property
     def is_empty(self) -> bool:
         """True when nothing is filtered out."""
         return not (self.diet or self.without) and all(
-            value is None for value in (self.meal_type, self.tag, self.place, self.since, self.until, self.photo)
+            value is None
+            for value in (self.q, self.meal_type, self.tag, self.place, self.since, self.until, self.photo)
         )
+
+
+class PersonMealFilter(MealFilter, SortedQuery):
+    """The same of one person's meals, which may be read from the first one on."""
+
+
+PersonUrl = Annotated[Address, Field(description="Their page.", examples=["https://meals.example/@mei_lin"])]
+_TAG_LINK = '<a href="https://meals.example/tags/%s" class="hashtag" rel="tag">#%s</a>'
+MealId = Annotated[Id, Field(examples=["117653444094112991"])]
+
+
+#: The part of an address that names a meal.
+MEAL_PARAM = {"id": id_param("The id of the meal.")}
 
 
 @dataclass
 class AuthorOut:
-    """The one who ate."""
+    """Who has published it."""
 
-    username: str
-    display_name: str
-    avatar_url: str | None
-    url: str
+    username: Annotated[str, Field(description="Their username.", examples=["mei_lin"])]
+    display_name: Annotated[str, Field(description="The name that others see.", examples=["Mei Lin 🥟"])]
+    avatar_url: Annotated[
+        Address | None,
+        Field(
+            description="Their picture, a square; null where there is none.",
+            examples=["https://meals.example/avatars/d0ce686400685a2a37922669983070e2.webp"],
+        ),
+    ]
+    url: PersonUrl
 
 
 @dataclass
 class PlaceOut:
     """Where it was eaten."""
 
-    name: str
-    city: str
-    country_code: str
-    latitude: float | None
-    longitude: float | None
+    name: Annotated[str, Field(description="What people call it.", examples=["Old Chen"])]
+    city: Annotated[str, Field(description="The town or city, or empty.", examples=["Chengdu"])]
+    country_code: Annotated[str, Field(description="ISO 3166-1 alpha-2, or empty.", examples=["CN"])]
+    latitude: Annotated[float | None, Field(description="Degrees north.", examples=[30.6586])]
+    longitude: Annotated[float | None, Field(description="Degrees east.", examples=[104.0648])]
 
 
 @dataclass
 class TagOut:
     """A tag, as this meal writes it."""
 
-    name: str
-    url: str
+    name: Annotated[str, Field(description="Without its #.", examples=["sichuan"])]
+    url: Annotated[Address, Field(description="The tag's page.", examples=["https://meals.example/tags/sichuan"])]
+
+
+@dataclass
+class MentionOut:
+    """Somebody who is named in the note."""
+
+    username: Annotated[str, Field(description="Their username.", examples=["tom_b"])]
+    url: Annotated[Address, Field(description="Their page.", examples=["https://meals.example/@tom_b"])]
 
 
 @dataclass
 class AllergensOut:
     """What the eater declared; what is in neither list is not declared."""
 
-    contains: list[Allergen]
-    free_from: list[Allergen]
+    contains: Annotated[list[Allergen], Field(description="What is in it.", examples=[["soybeans"]])]
+    free_from: Annotated[list[Allergen], Field(description="What is not in it.", examples=[[]])]
 
 
 @dataclass
 class ViewerOut:
-    """How the one who asks stands to the meal."""
+    """How the one who asks stands to the meal; for a visitor, all is false and empty."""
 
-    liked: bool
-    wanted: bool
-    ate_too: bool
-    own: bool
-    can_edit: bool
+    liked: Annotated[bool, Field(description="You like it.", examples=[True])]
+    wanted: Annotated[bool, Field(description="It is on your want list.")]
+    ate_too: Annotated[bool, Field(description="You have posted that you ate it too.")]
+    own: Annotated[bool, Field(description="It is yours.")]
+    can_edit: Annotated[bool, Field(description="You may change it.")]
+    avoided: Annotated[
+        list[Allergen], Field(description="Of what you avoid: what is declared to be in it.", examples=[[]])
+    ] = field(default_factory=list)
+    not_declared: Annotated[
+        list[Allergen], Field(description="Of what you avoid: what nothing is said about.", examples=[["peanuts"]])
+    ] = field(default_factory=list)
 
 
 @dataclass
 class MealOut:
-    """A meal."""
+    """A meal: what somebody ate."""
 
-    id: str
-    url: str
-    uri: str
-    user: AuthorOut
-    food: str
-    note: str
-    note_html: str
-    meal_type: MealType
-    eaten_at: str
-    time_zone: str
-    eaten_on: str
-    created_at: str
-    edited_at: str | None
-    visibility: Visibility
-    sensitive: bool
-    spoiler_text: str
-    language: str | None
-    media: list[MediaOut]
-    place: PlaceOut | None
-    source: Source | None
-    tags: list[TagOut]
-    diets: list[Diet]
-    allergens: AllergensOut
-    recipe_url: str | None
-    inspired_by: str | None
-    version: int
-    likes_count: int = 0
-    comments_count: int = 0
-    ate_too_count: int = 0
-    viewer: ViewerOut = field(default_factory=lambda: ViewerOut(False, False, False, False, False))
+    id: Annotated[MealId, Field(description="Its id; newer meals have higher ones.")]
+    url: Annotated[
+        Address,
+        Field(description="Its page.", examples=["https://meals.example/@mei_lin/117653444094112991"]),
+    ]
+    uri: Annotated[
+        Address,
+        Field(
+            description="The address that never changes.",
+            examples=["https://meals.example/users/mei_lin/posts/117653444094112991"],
+        ),
+    ]
+    user: Annotated[AuthorOut, Field(description="Who ate it.")]
+    food: Annotated[str, Field(description="What was eaten; empty where the pictures say it.", examples=["Mapo tofu"])]
+    note: Annotated[str, Field(description="Longer words, as typed.", examples=["Hot enough. #tofu #sichuan"])]
+    note_html: Annotated[
+        str,
+        Field(
+            description="The same as safe HTML, with links.",
+            examples=[f"<p>Hot enough. {_TAG_LINK % ('tofu', 'tofu')} {_TAG_LINK % ('sichuan', 'sichuan')}</p>"],
+        ),
+    ]
+    meal_type: Annotated[MealType, Field(description="Which meal of the day it was.", examples=["lunch"])]
+    eaten_at: Annotated[
+        Moment,
+        Field(
+            description="When it was eaten, with the offset of its time zone.", examples=["2026-11-20T12:30:00+08:00"]
+        ),
+    ]
+    time_zone: Annotated[str, Field(description="Where, as an IANA time zone.", examples=["Asia/Shanghai"])]
+    eaten_on: Annotated[Day, Field(description="The date on the eater's wall.", examples=["2026-11-20"])]
+    created_at: Annotated[Moment, Field(description="When it was posted.", examples=["2026-11-20T04:41:12Z"])]
+    edited_at: Annotated[Moment | None, Field(description="When it was last edited; null: never.", examples=[None])]
+    visibility: Annotated[Visibility, Field(description="Who may see it.")]
+    sensitive: Annotated[bool, Field(description="Cover the pictures until the reader asks for them.")]
+    spoiler_text: Annotated[
+        str, Field(description="A content warning to show in place of note and pictures, or empty.", examples=[""])
+    ]
+    language: Annotated[str | None, Field(description="BCP 47 tag of the words; null: not said.", examples=["en"])]
+    media: Annotated[list[MediaOut], Field(description="Its pictures, in order.")]
+    place: Annotated[PlaceOut | None, Field(description="Where it was eaten; null: not said.")]
+    source: Annotated[
+        Source | None, Field(description="Where the food came from; null: not said.", examples=["restaurant"])
+    ]
+    tags: Annotated[
+        list[TagOut],
+        Field(
+            description="Its tags, those in the note included.",
+            examples=[
+                [
+                    {"name": "tofu", "url": "https://meals.example/tags/tofu"},
+                    {"name": "sichuan", "url": "https://meals.example/tags/sichuan"},
+                    {"name": "spicy", "url": "https://meals.example/tags/spicy"},
+                ]
+            ],
+        ),
+    ]
+    mentions: Annotated[list[MentionOut], Field(description="Who is named in the note.", examples=[[]])]
+    diets: Annotated[list[Diet], Field(description="Diets that it suits, as the eater says.", examples=[["halal"]])]
+    allergens: Annotated[AllergensOut, Field(description="What is in it, and what is not.")]
+    recipe_url: Annotated[str | None, Field(description="Where the recipe is; null: not said.", examples=[None])]
+    comments_closed: Annotated[bool, Field(description="Nobody may comment (any more).")]
+    version: Annotated[int, Field(ge=1, description="Counts up with each change that others can see.", examples=[1])]
+    inspired_by: Annotated[
+        MealId | None,
+        Field(description="The id of the meal of which it is an “I ate this too”, if you may see it.", examples=[None]),
+    ] = None
+    likes_count: Annotated[int, Field(ge=0, description="How many like it.", examples=[4])] = 0
+    comments_count: Annotated[int, Field(ge=0, description="How many comments and replies it has.", examples=[2])] = 0
+    ate_too_count: Annotated[int, Field(ge=0, description="How many posted that they ate it too.", examples=[1])] = 0
+    viewer: Annotated[ViewerOut, Field(description="How you stand to it.")] = field(
+        default_factory=lambda: ViewerOut(False, False, False, False, False)
+    )
 
 
 @dataclass
 class TagSummary:
     """A tag and how many public meals have it."""
 
-    name: str
-    url: str
-    meals_count: int
+    name: Annotated[str, Field(description="Without its #.", examples=["sichuan"])]
+    url: Annotated[Address, Field(description="The tag's page.", examples=["https://meals.example/tags/sichuan"])]
+    meals_count: Annotated[int, Field(ge=0, description="How many public meals have it.", examples=[42])]

@@ -67,6 +67,13 @@ class Visibility(Word):
     ONLY_ME = "only_me", _("Only me")
 
 
+class AvoidMode(Word):
+    """What becomes of meals with something that a person avoids."""
+
+    HIDE = "hide", _("Leave them out")
+    WARN = "warn", _("Show them with a warning")
+
+
 class Source(Word):
     """Where the food came from."""
 

@@ -12,17 +12,29 @@ from mealshare.core.errors import InputInvalid, PreconditionFailed
 from mealshare.core.i18n import _
 from mealshare.core.security.permissions import CorePermission
 from mealshare.features.meals import drafts
+from mealshare.features.meals.cards import Card
 from mealshare.features.meals.factory import meal_service
-from mealshare.features.meals.form import SAVE, compose_values, edit_form, meal_data, new_form
-from mealshare.features.meals.html import card_actions, card_values, meal_title
+from mealshare.features.meals.form import (
+    SAVE,
+    compose_values,
+    edit_form,
+    fill_time,
+    inspired_form,
+    meal_data,
+    new_form,
+    original_of,
+)
+from mealshare.features.meals.html import card_actions, card_notes, card_values, meal_title
+from mealshare.features.meals.models import Meal
 from mealshare.features.meals.pictures import add_pictures
-from mealshare.features.meals.resources import MealContext
+from mealshare.features.meals.resources import MealContext, viewer_of
 from mealshare.features.meals.rules import MealPermission
 from mealshare.features.meals.schemas import MealInput
 from mealshare.web.forms import Form
 from mealshare.web.ui import Ui
 
 NEW = _("What did you eat?")
+ATE_TOO = _("I ate this too")
 EDIT = _("Edit your meal")
 
 
@@ -35,9 +47,16 @@ EDIT = _("Edit your meal")
 )
 def show(context: MealContext, request: Request) -> dict[str, Any]:
     """One meal."""
-    ui = Ui.of(request)
-    values = card_values(context.card, ui)
-    return values | {"title": meal_title(context.card, ui), "actions": card_actions(ui, context.card)}
+    ui, card, registry = Ui.of(request), context.card, request.registry
+    gate = next(filter(None, (gate(request, card) for gate in registry["meal_gates"])), "")
+    return card_values(card, ui) | {
+        "title": meal_title(card, ui),
+        "gate": gate,
+        "notes": card_notes(ui, card),
+        "actions": card_actions(ui, card),
+        "heads": [head(request, card) for head in registry["meal_heads"]],
+        "panels": [] if gate else [panel(request, card) for _order, panel in registry["meal_panels"]],
+    }
 
 
 @view_config(route_name="meal.uri", request_method="GET", context=MealContext, permission=MealPermission.VIEW)
@@ -50,8 +69,11 @@ def meal_uri(context: MealContext, request: Request) -> HTTPSeeOther:
     route_name="meal.new", request_method="GET", permission=CorePermission.PUBLIC, renderer="templates/edit.pt"
 )
 def new(context: Any, request: Request) -> dict[str, Any]:
-    """The compose box on a page of its own."""
-    return _compose_page(request, drafts.form_of(request) or new_form(request))
+    """The compose box on a page of its own; with what the food is, if somebody ate it too."""
+    original = original_of(request.conn, request.GET.get("inspired_by"), viewer_of(request))
+    form = inspired_form(request, original) if original else drafts.form_of(request) or new_form(request)
+    fill_time(form, request.GET.get("eaten_at"))
+    return _compose_page(request, form)
 
 
 @view_config(
@@ -65,12 +87,8 @@ def post(context: Any, request: Request) -> Any:
         return drafts.keep(request, form, data) or _compose_page(request, form)
     add_pictures(request, form, data)
     meal = form.validate(data)
-    if meal is None or form.errors:
-        return _compose_page(request, form)
-    try:
-        posted = meal_service(request).post(request.identity.account_id, meal)
-    except InputInvalid as invalid:
-        form.fail_with(invalid)
+    posted = None if meal is None or form.errors else _post(request, form, meal)
+    if posted is None:
         return _compose_page(request, form)
     drafts.forget(request)
     request.flash(_("Published. Enjoy your meal!"))
@@ -128,6 +146,16 @@ def delete(context: MealContext, request: Request) -> HTTPSeeOther:
     return HTTPSeeOther(f"/@{context.card.username}")
 
 
+def _post(request: Request, form: Form[MealInput], meal: MealInput) -> Meal | None:
+    original = _original(request, form)
+    inspired_by = original.id if original else None
+    try:
+        return meal_service(request).post(request.identity.account_id, meal, inspired_by=inspired_by)
+    except InputInvalid as invalid:
+        form.fail_with(invalid)
+        return None
+
+
 def _save(request: Request, context: MealContext, form: Form[MealInput], meal: MealInput) -> bool:
     seen = str(form.value("version"))
     version = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else context.card.version
@@ -143,7 +171,13 @@ def _save(request: Request, context: MealContext, form: Form[MealInput], meal: M
 
 
 def _compose_page(request: Request, form: Form[MealInput]) -> dict[str, Any]:
-    return compose_values(request, form, "/new") | {"title": request.translate(NEW)}
+    original = _original(request, form)
+    title = request.translate(NEW if original is None else ATE_TOO)
+    return compose_values(request, form, "/new", original=original) | {"title": title}
+
+
+def _original(request: Request, form: Form[MealInput]) -> Card | None:
+    return original_of(request.conn, form.value("inspired_by"), viewer_of(request))
 
 
 def _edit_page(request: Request, context: MealContext, form: Form[MealInput]) -> dict[str, Any]:

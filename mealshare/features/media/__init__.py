@@ -14,12 +14,16 @@ __all__ = ["MediaSettings", "includeme"]
 def includeme(config: Configurator) -> None:
     """Wire the feature."""
     # Here, not above: models and queries of higher features import from this package, and need none of its faces.
+    from mealshare.api import id_param
     from mealshare.features.media import checks, jobs, rules, service, web
     from mealshare.features.media.resources import MediaItems
 
     settings = config.declare_settings(MediaSettings, prefix="media")
     config.add_rules(rules.RULES)
     config.add_messages(checks.MESSAGES)
+    config.add_api_tags(
+        {"media": "Pictures: upload one, wait until it is ready, say what it shows, and name it in a meal."}
+    )
     config.add_problems(checks.PROBLEMS)
     config.add_job(service.PROCESS, jobs.process)
     config.add_job(service.DELETE_FILES, jobs.delete_files)
@@ -37,7 +41,11 @@ def includeme(config: Configurator) -> None:
     config.add_route("avatar.form", "/settings/avatar")
     config.add_api_route("api.media", "/api/media")
     config.add_api_route(
-        "api.media.item", "/api/media/{id}", factory=MediaItems, traverse="/{id}", params={"id": "The picture's id."}
+        "api.media.item",
+        "/api/media/{id}",
+        factory=MediaItems,
+        traverse="/{id}",
+        params={"id": id_param("The id of the picture.", "117653443951375596")},
     )
     config.add_api_route("api.user.avatar", "/api/user/avatar")
     avatar_form = "mealshare.features.media:templates/avatar_form.pt"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from mealshare.core.security.identity import Identity
-from mealshare.core.security.permissions import Denial, Permission, Predicate, owner
+from mealshare.core.security.permissions import Permission, Predicate, both, owner
 from mealshare.features.accounts.rules import Scope, with_scope
 
 
@@ -24,9 +22,8 @@ class MediaPermission(Permission):
 _media_scope = with_scope(Scope.MEDIA)
 
 
-def own_picture(identity: Identity | None, context: Any) -> Denial | None:
-    """The one to whom the picture belongs; a token needs the scope."""
-    return _media_scope(identity, context) or owner(identity, context)
+#: The one to whom the picture belongs; a token needs the scope.
+own_picture = both(_media_scope, owner)
 
 
 RULES: Mapping[Permission, Predicate] = {

@@ -99,6 +99,10 @@ class MediaService:
         self._delete(removed)
         return changed
 
+    def hold(self, account_id: int, media_id: int) -> MediaRow:
+        """The account's picture as it is now; nobody else changes it in this transaction.  Raises NotFound."""
+        return as_row(self._own(account_id, media_id))
+
     def describe(self, account_id: int, media_id: int, description: str) -> MediaRow:
         """Change the words for the account's picture.  Raises NotFound and InputInvalid."""
         media = self._own(account_id, media_id)

@@ -1,4 +1,4 @@
-"""What the addresses of tags lead to."""
+"""What the addresses of tags and places lead to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pyramid.request import Request
 
 from mealshare.features.meals.queries import TagRow, tag_by_name
 from mealshare.features.meals.resources import viewer_of
+from mealshare.features.timelines.queries import PlaceRow, place_by_name
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,25 @@ class Tags:
         if tag is None:
             raise KeyError(name)
         return TagContext(tag)
+
+
+@dataclass(frozen=True)
+class PlaceContext:
+    """A place of meals that the viewer may see."""
+
+    place: PlaceRow
+
+
+class Places:
+    """``/places/{name}``: places by name, however it is written."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    def __getitem__(self, key: str) -> PlaceContext:
+        """The place in the address, or KeyError (404) where no meal that the viewer may see was eaten there."""
+        name = self.request.matchdict["name"]
+        place = None if "\0" in name else place_by_name(self.request.conn, name, viewer_of(self.request))
+        if place is None:
+            raise KeyError(name)
+        return PlaceContext(place)

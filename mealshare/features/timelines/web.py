@@ -7,15 +7,17 @@ from typing import Any
 from pyramid.request import Request
 from pyramid.view import view_config
 
-from mealshare.core.db import MAX_ID, Page, Window
-from mealshare.core.ids import parse_id
 from mealshare.features.accounts.resources import PersonContext
 from mealshare.features.meals.form import empty_box
-from mealshare.features.meals.html import render_cards
-from mealshare.features.meals.queries import OF_ACCOUNT, PUBLIC, WITH_TAG, Card
+from mealshare.features.meals.html import feed_values
+from mealshare.features.meals.places import place_path
+from mealshare.features.meals.queries import AT_PLACE, OF_ACCOUNT, PUBLIC, WITH_TAG
 from mealshare.features.meals.resources import viewer_of
 from mealshare.features.meals.rules import MealPermission
-from mealshare.features.timelines.resources import TagContext
+from mealshare.features.timelines.queries import home_of
+from mealshare.features.timelines.resources import PlaceContext, TagContext
+from mealshare.features.timelines.rules import TimelinePermission
+from mealshare.web.paging import window_of
 from mealshare.web.ui import Ui
 
 VIEW = MealPermission.LIST
@@ -24,8 +26,17 @@ VIEW = MealPermission.LIST
 @view_config(route_name="front", request_method="GET", permission=VIEW, renderer="templates/front.pt")
 def front(context: Any, request: Request) -> dict[str, Any]:
     """The compose box and the newest public meals."""
-    page = PUBLIC.page(request.conn, _window(request), viewer_of(request))
-    return _feed(request, page) | {"compose": empty_box(request)}
+    page = PUBLIC.page(request.conn, window_of(request), viewer_of(request))
+    return feed_values(request, page) | {"compose": empty_box(request)}
+
+
+@view_config(route_name="home", request_method="GET", permission=TimelinePermission.HOME, renderer="templates/home.pt")
+def home(context: Any, request: Request) -> dict[str, Any]:
+    """The newest meals of those whom the reader follows, and the reader's own."""
+    viewer = viewer_of(request)
+    found = home_of(request.conn, viewer)
+    page = found.meals.page(request.conn, window_of(request), viewer)
+    return feed_values(request, page) | {"follows": found.follows, "compose": empty_box(request)}
 
 
 @view_config(
@@ -34,8 +45,8 @@ def front(context: Any, request: Request) -> dict[str, Any]:
 def person(context: PersonContext, request: Request) -> dict[str, Any]:
     """A person and what the reader may see of their meals."""
     viewer = viewer_of(request)
-    page = OF_ACCOUNT.page(request.conn, _window(request), viewer, account=context.account_id)
-    return _feed(request, page) | {
+    page = OF_ACCOUNT.page(request.conn, window_of(request), viewer, account=context.account_id)
+    return feed_values(request, page) | {
         "person": context,
         "name": context.display_name or context.username,
         "own": viewer == context.account_id,
@@ -46,18 +57,14 @@ def person(context: PersonContext, request: Request) -> dict[str, Any]:
 @view_config(route_name="tag", request_method="GET", context=TagContext, permission=VIEW, renderer="templates/tag.pt")
 def tag(context: TagContext, request: Request) -> dict[str, Any]:
     """The newest public meals with a tag."""
-    page = WITH_TAG.page(request.conn, _window(request), viewer_of(request), tag_id=context.tag.id)
-    return _feed(request, page) | {"tag": context.tag}
+    page = WITH_TAG.page(request.conn, window_of(request), viewer_of(request), tag_id=context.tag.id)
+    return feed_values(request, page) | {"tag": context.tag}
 
 
-def _window(request: Request) -> Window:
-    """The page that a link asks for; what is not an id starts at the top, as a mistyped address should."""
-    try:
-        return Window(max_id=parse_id(request.GET.get("max_id", "")))
-    except ValueError:
-        return Window(max_id=MAX_ID)
-
-
-def _feed(request: Request, page: Page[Card]) -> dict[str, Any]:
-    older = None if page.next_max_id is None else f"{request.path}?max_id={page.next_max_id}"
-    return {"cards": render_cards(request, page.items), "older": older, "first": "max_id" not in request.GET}
+@view_config(
+    route_name="place", request_method="GET", context=PlaceContext, permission=VIEW, renderer="templates/place.pt"
+)
+def place(context: PlaceContext, request: Request) -> dict[str, Any]:
+    """The newest public meals at a place."""
+    page = AT_PLACE.page(request.conn, window_of(request), viewer_of(request), place_key=context.place.key)
+    return feed_values(request, page) | {"place": context.place, "path": place_path(context.place.key)}

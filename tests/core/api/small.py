@@ -17,7 +17,9 @@ from sqlalchemy.exc import OperationalError
 from mealshare.api import (
     NO_ETAG,
     Form,
+    Link,
     PagedQuery,
+    PathParam,
     Query,
     RawJson,
     Reply,
@@ -38,7 +40,7 @@ from mealshare.core.errors import (
 )
 from mealshare.core.i18n import _
 from mealshare.core.security.identity import AuthMethod, Identity, Role
-from mealshare.core.security.permissions import CorePermission, Denial, Permission
+from mealshare.core.security.permissions import CorePermission, Denial, Permission, asking_scope
 from mealshare.core.security.policy import AuthenticationFailed, has_bearer
 from mealshare.core.validation import Input
 
@@ -111,7 +113,8 @@ def things(context: Any, request: Request, query: ThingQuery) -> Reply:
 
 @api_view(
     route_name="api.things", request_method="POST", permission=CorePermission.PUBLIC, body=ThingInput, returns=Thing,
-    status=201, summary="Make a thing", tags=("things",), errors=("thing_exists",),
+    status=201, summary="Make a thing", tags=("things",), errors=("thing_exists",), example={"maker": {"name": "食"}},
+    links=(Link("api.thing", id="$response.body#/id"), Link("api.search", word="$request.body#/name")),
 )  # fmt: skip
 def create(context: Any, request: Request, body: ThingInput) -> Reply:
     if body.name == "taken":
@@ -129,14 +132,17 @@ def thing(context: ThingContext, request: Request) -> Thing:
 
 @api_view(
     route_name="api.thing", request_method="PATCH", permission=CorePermission.SIGNED_IN, context=ThingContext,
-    body=ThingPatch, returns=Thing,
+    body=ThingPatch, returns=Thing, errors=("precondition_failed",), etag=True,
 )  # fmt: skip
 def change(context: ThingContext, request: Request, body: ThingPatch) -> Thing:
     require_match(request, etag_of(context.id, 1))
     return Thing(context.id, ",".join(sorted(body.model_fields_set)))
 
 
-@api_view(route_name="api.thing", request_method="DELETE", permission=CorePermission.SIGNED_IN, context=ThingContext)
+@api_view(
+    route_name="api.thing", request_method="DELETE", permission=CorePermission.SIGNED_IN, context=ThingContext,
+    errors=("precondition_failed",),
+)  # fmt: skip
 def remove(context: ThingContext, request: Request) -> None:
     require_match(request, etag_of(context.id, 1))
 
@@ -279,12 +285,15 @@ def page(request: Request) -> dict[str, str]:
 
 
 def includeme(config: Configurator) -> None:
-    config.add_rules({ThingPermission.SCOPED: scoped})
+    config.add_rules({ThingPermission.SCOPED: asking_scope("things:do", scoped)})
+    config.add_api_tags({"things": "What there is.", "nothing": "Not in the document."})
     config.add_authenticator(AuthMethod.BEARER, bearer)
     config.add_problems({"thing_exists": (409, _("There is a ${name} already."))})
     config.add_instance_info("thing_name", 10)
     config.add_api_route("api.things", "/api/things")
-    config.add_api_route("api.thing", r"/api/things/{id:\d+}", factory=Root, traverse="/{id}", params={"id": "Which."})
+    config.add_api_route(
+        "api.thing", r"/api/things/{id:\d+}", factory=Root, traverse="/{id}", params={"id": PathParam("Which.", "7")}
+    )
     config.add_api_route("api.tagged", "/api/tagged")
     config.add_api_route("api.odd", "/api/odd/{kind}")
     config.add_api_route("api.create", "/api/photos")

@@ -47,6 +47,7 @@ def granted(answer: Any) -> list[str]:
         ("GET", "/openapi.json", 200),
         ("GET", "/.well-known/jwks.json", 200),
         ("GET", "/media/ab/cd.webp", 404),
+        ("GET", "/avatars/ab.webp", 404),
     ],
 )
 def test_every_answer(app: TestApp, method: str, path: str, status: int) -> None:

@@ -45,7 +45,7 @@ def test_failures_in_a_view(app: TestApp, kind: str, status: int, code: str) -> 
     assert document["request_id"] == answer.headers["X-Request-Id"]
     assert answer.headers["Cache-Control"] == "private, no-store"
     assert answer.headers["Content-Language"] == "en"
-    assert answer.headers["Vary"] == "Origin, Cookie, Authorization, Accept-Language"
+    assert answer.headers["Vary"] == "Accept, Origin, Cookie, Authorization, Accept-Language"
     assert answer.headers["X-RateLimit-Limit"] == ("10" if kind == "too-many" else "300")
 
 
@@ -144,9 +144,7 @@ def test_forged_requests(app: TestApp, headers: dict[str, str]) -> None:
     problem(answer, "csrf")
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/nothing", "/api/things/404", "/api/things/abc", "/api/", "/api", "/api/odd/none/"]
-)
+@pytest.mark.parametrize("path", ["/api/nothing", "/api/things/404", "/api/things/abc", "/api/", "/api/odd/none/"])
 def test_addresses_that_do_not_exist(app: TestApp, path: str) -> None:
     problem(app.get(path, status=404), "not_found")
 

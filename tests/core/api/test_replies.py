@@ -18,7 +18,7 @@ def test_list_with_links_and_headers(app: TestApp) -> None:
     kept = f"{BASE}/api/things?tag=a&tag=b%26c&q=%E9%A3%9F"
     assert answer.headers["Link"] == f'<{kept}&max_id=5>; rel="next", <{kept}&min_id=9>; rel="prev"'
     assert answer.headers["Cache-Control"] == "private, no-cache"
-    assert answer.headers["Vary"] == "Origin, Cookie, Authorization, Accept-Language"
+    assert answer.headers["Vary"] == "Accept, Origin, Cookie, Authorization, Accept-Language"
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["X-Request-Id"]
@@ -140,7 +140,8 @@ def test_instance(make: Make) -> None:
     assert answer["url"] == BASE
     assert answer["registration"] == "closed"
     assert answer["languages"] == ["en", "zh-Hans"]
-    assert answer["limits"] == {"json_bytes": 1048576, "page_limit": 100, "page_skip": 10000, "thing_name": 10}
+    limits = {"json_bytes": 1048576, "page_limit": 100, "page_skip": 10000, "batch_requests": 20, "thing_name": 10}
+    assert answer["limits"] == limits
 
 
 def test_a_limit_of_the_instance_is_told_once(make: Make) -> None:
@@ -150,6 +151,7 @@ def test_a_limit_of_the_instance_is_told_once(make: Make) -> None:
 
     config = Configurator()
     config.include("mealshare.api.routes")
+    config.include("mealshare.api.openapi_info")
     config.include(instance)
     config.add_instance_info("food", 140)
     with pytest.raises(ValueError, match="food"):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from mealshare.features.meals.guess import WINDOWS, guess_meal_type
+from mealshare.features.meals.guess import WINDOWS, Habit, guess_meal_type, learned_meal_type
 from mealshare.features.meals.vocabulary import MealType
 
 
@@ -45,3 +45,25 @@ def test_every_minute_of_the_day_has_a_guess_and_every_window_is_reached() -> No
     assert guessed == {meal_type for _start, meal_type in WINDOWS}
     assert MealType.BRUNCH not in guessed
     assert MealType.DRINK not in guessed
+
+
+def history(*meals: str) -> list[Habit]:
+    """Newest first: "10:15 brunch"."""
+    pairs = (meal.split() for meal in meals)
+    return [Habit(time.fromisoformat(clock), MealType(word)) for clock, word in pairs]
+
+
+@pytest.mark.parametrize(
+    ("clock", "past", "expected"),
+    [
+        ("10:00", [], "breakfast"),
+        ("10:00", ["10:15 brunch", "10:20 brunch"], "breakfast"),
+        ("10:00", ["10:15 brunch", "10:20 brunch", "09:30 breakfast"], "brunch"),
+        ("10:00", ["10:15 brunch", "09:45 breakfast", "10:20 brunch", "09:30 breakfast"], "breakfast"),
+        ("10:00", ["12:15 brunch"] * 9, "breakfast"),
+        ("23:40", ["00:30 drink"] * 3, "drink"),
+        ("10:00", ["10:00 brunch"] * 6 + ["10:00 breakfast"] * 50, "brunch"),
+    ],
+)
+def test_ones_own_last_meals_at_the_hour_decide(clock: str, past: list[str], expected: str) -> None:
+    assert learned_meal_type(time.fromisoformat(clock), history(*past)) == expected

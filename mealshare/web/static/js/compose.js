@@ -15,8 +15,9 @@ const MEAL_HOURS = [["04:00", "breakfast"], ["10:30", "lunch"], ["14:30", "snack
 export function start() {
   for (const form of document.querySelectorAll("form[data-compose]")) {
     fillTimeZone(form);
-    guessMealType(form);
+    const relearn = guessMealType(form);
     echoMealType(form);
+    if (form.dataset.suggestions) import("./habits.js").then((habits) => habits.start(form, relearn ?? (() => {})));
     if (form.querySelector("[data-photos]")) new PhotoPicker(form);
   }
 }
@@ -38,18 +39,24 @@ function guessMealType(form) {
   const radios = [...form.querySelectorAll("input[type=radio][name=meal_type]")];
   if (!radios.length || radios.some((radio) => radio.checked)) return;
   let touched = false;
+  let learnt = null;
   const guess = () => {
     if (touched) return;
     const now = new Date();
     const clock = form.elements.eaten_at?.value.slice(11, 16)
       || `${String(now.getHours()).padStart(2, "0")}:${String(now.getMinutes()).padStart(2, "0")}`;
-    const radio = radios.find((one) => one.value === mealTypeAt(clock));
+    const slot = Number(clock.slice(0, 2)) * 2 + (clock.slice(3) >= "30" ? 1 : 0);
+    const radio = radios.find((one) => one.value === (learnt?.[slot] ?? mealTypeAt(clock)));
     if (radio) radio.checked = true;
     form.dispatchEvent(new CustomEvent("mealshare:guessed"));
   };
   for (const radio of radios) radio.addEventListener("change", () => { touched = true; });
   form.elements.eaten_at?.addEventListener("change", guess);
   guess();
+  return (types) => {
+    learnt = types;
+    guess();
+  };
 }
 
 /** Says the chosen meal beside the title of the folded part, so that a wrong guess is seen without unfolding it. */

@@ -11,6 +11,13 @@ root.classList.add("js");
 
 if (document.querySelector("[data-relative]")) import("./time.js").then((time) => time.start());
 if (document.querySelector("form[data-compose]")) import("./compose.js").then((compose) => compose.start());
+if (document.querySelector("form[data-search]")) import("./search.js").then((search) => search.start());
+const news = document.querySelector("[data-live]");
+if (news) import("./live.js").then((live) => live.start(news));
+if (document.querySelector("[data-copy]")) import("./copy.js").then((copy) => copy.start());
+document.addEventListener("focusin", ({ target }) => {
+  if (target.matches("[data-suggest]")) import("./suggest.js").then((suggest) => suggest.attach(target));
+});
 
 tellTimeZone();
 closeMenus();
@@ -18,6 +25,7 @@ makeFlashesDismissable();
 submitOnce();
 keepPlaceWhenPaging();
 goWhereNothingFits();
+showWhereOneIs();
 
 // A form that came back with errors is read from its summary on.
 document.querySelector(".error-summary")?.focus();
@@ -57,6 +65,15 @@ function makeFlashesDismissable() {
       document.querySelector("main")?.focus();
     });
     flash.append(button);
+  }
+}
+
+/** A row of links that is pushed along begins where the one of this page can be seen. */
+function showWhereOneIs() {
+  for (const link of document.querySelectorAll(".strip [aria-current=page], .sidenav [aria-current]")) {
+    const row = link.closest(".strip, ul");
+    const before = link.getBoundingClientRect().left - row.getBoundingClientRect().left;
+    row.scrollLeft += before - (row.clientWidth - link.offsetWidth) / 2;
   }
 }
 

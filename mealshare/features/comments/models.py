@@ -1,0 +1,11 @@
+"""Comments: posts below a meal."""
+
+from __future__ import annotations
+
+from mealshare.features.meals.models import Post
+
+
+class Comment(Post):
+    """An answer to a meal (``root_id``), or to a comment on it (``in_reply_to_id``); seen by whoever sees the meal."""
+
+    __mapper_args__ = {"polymorphic_identity": "comment"}  # noqa: RUF012
