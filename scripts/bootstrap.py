@@ -38,12 +38,12 @@ def main(arguments: list[str]) -> int:
     fetch = "--fetch-pip" in arguments
     folders = [argument for argument in arguments if not argument.startswith("--")]
     if len(folders) != 1:
-        print("usage: python3 scripts/bootstrap.py [--fetch-pip] FOLDER", file=sys.stderr)  # noqa: T201
+        sys.stderr.write("usage: python3 scripts/bootstrap.py [--fetch-pip] FOLDER\n")
         return 2
     try:
         make(Path(folders[0]), fetch=fetch)
     except BootstrapError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
 
@@ -179,9 +179,9 @@ def _get(url: str, context: ssl.SSLContext) -> tuple[bytes, str, str]:
         parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
     if parts.scheme not in ("http", "https"):
         raise BootstrapError(f"{_shown(url)} is not an address of a package index")
-    request = urllib.request.Request(urllib.parse.urlunsplit(parts), headers=headers)  # noqa: S310
+    request = urllib.request.Request(urllib.parse.urlunsplit(parts), headers=headers)  # noqa: S310  Only http and https.
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context) as answer:  # noqa: S310  As above.
             return answer.read(), answer.headers.get("Content-Type", ""), answer.geturl()
     except (urllib.error.URLError, OSError) as error:
         raise BootstrapError(
@@ -198,20 +198,24 @@ def _shown(url: str) -> str:
 
 def _venv(folder: Path, *options: str) -> bool:
     command = [sys.executable, "-m", "venv", "--clear", *options, str(folder)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+    return _done(command).returncode == 0
 
 
 def _works(python: Path) -> bool:
     if not python.exists():
         return False
-    command = [str(python), "-m", "pip", "--version"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+    return _done([str(python), "-m", "pip", "--version"]).returncode == 0
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = _done(command)
     if done.returncode:
         raise BootstrapError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"{command[0]} failed")
+
+
+def _done(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """The program when it has ended; what it is was written here, by no stranger."""
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  Never through a shell.
 
 
 if __name__ == "__main__":

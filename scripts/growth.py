@@ -24,7 +24,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sqlalchemy import Connection, Engine, text
+import sqlalchemy
+from sqlalchemy import CTE, Connection, Engine, Executable, column, func, literal_column, select, table, text
 from webtest import TestApp
 
 from mealshare import main as make_application
@@ -49,14 +50,15 @@ class Cost:
     statements: int
 
 
-def numbers(dialect: str, count: int) -> str:
-    """A table ``numbers(n)`` from 0 to ``count - 1``, as the beginning of a statement."""
+def numbers(dialect: str, count: int) -> CTE:
+    """A table ``numbers(n)`` from 0 to ``count - 1``."""
     if dialect == "postgresql":
-        return f"WITH numbers(n) AS (SELECT generate_series(0, {count - 1})) "
-    return f"WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {count}) "  # noqa: S608
+        return select(func.generate_series(0, count - 1).label("n")).cte("numbers")
+    start = select(literal_column("0").label("n")).cte("numbers", recursive=True)
+    return start.union_all(select(start.c.n + 1).where(start.c.n + 1 < count))
 
 
-def filling(dialect: str, meals: int, reader: int) -> Iterator[str]:
+def filling(dialect: str, meals: int, reader: int) -> Iterator[Executable]:
     """The statements that make the site."""
     people = 200 + meals // 100
     moment = "'2026-01-01 12:00:00'" if dialect == "sqlite" else "TIMESTAMPTZ '2026-01-01 12:00:00Z'"
@@ -64,11 +66,9 @@ def filling(dialect: str, meals: int, reader: int) -> Iterator[str]:
     no = "0" if dialect == "sqlite" else "false"
     hidden = "CASE n % 10 WHEN 3 THEN 'followers' ELSE 'public' END"
 
-    def insert(table: str, columns: dict[str, str], count: int, where: str = "true", ignore: bool = False) -> str:
-        names, values = ", ".join(columns), ", ".join(columns.values())
-        end = " ON CONFLICT DO NOTHING" if ignore else ""
-        rows = f"{numbers(dialect, count)} SELECT {values} FROM numbers WHERE {where}"  # noqa: S608
-        return f"INSERT INTO {table} ({names}) {rows}{end}"
+    def insert(name: str, columns: dict[str, str], count: int, where: str = "true") -> Executable:
+        rows = select(*map(literal_column, columns.values())).select_from(numbers(dialect, count)).where(text(where))
+        return sqlalchemy.insert(table(name, *map(column, columns))).from_select(list(columns), rows)
 
     yield insert("accounts", {
         "id": "n + 1", "username": "'p' || (n + 1)", "domain": "''", "display_name": "''", "bio": "''", "bio_html": "''",
@@ -119,10 +119,12 @@ def filling(dialect: str, meals: int, reader: int) -> Iterator[str]:
         },
         200,
     )
-    entry = "INSERT INTO timeline_entries (account_id, post_id, author_id)"
-    yield f"{entry} SELECT account_id, id, account_id FROM posts"  # noqa: S608
-    yield (
-        f"{entry} SELECT f.account_id, p.id, p.account_id FROM posts p JOIN follows f ON f.target_id = p.account_id"  # noqa: S608
+    yield text(
+        "INSERT INTO timeline_entries (account_id, post_id, author_id) SELECT account_id, id, account_id FROM posts"
+    )
+    yield text(
+        "INSERT INTO timeline_entries (account_id, post_id, author_id) SELECT f.account_id, p.id, p.account_id"
+        " FROM posts p JOIN follows f ON f.target_id = p.account_id"
         " WHERE p.visibility <> 'only_me' ON CONFLICT DO NOTHING"
     )
 
@@ -131,7 +133,7 @@ def fill(engine: Engine, meals: int, reader: int) -> None:
     """Make the site, with statistics."""
     with engine.begin() as connection:
         for statement in filling(engine.dialect.name, meals, reader):
-            connection.execute(text(statement))
+            connection.execute(statement)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as bare:
         bare.execute(text("VACUUM ANALYZE" if engine.dialect.name == "postgresql" else "ANALYZE"))
 
@@ -202,7 +204,7 @@ def site(backend: Backend, meals: int) -> Iterator[tuple[TestApp, Engine, dict[s
                 engine.dispose()
 
 
-def table(backend: str, sizes: list[int], costs: dict[int, dict[str, Cost]]) -> str:
+def as_table(backend: str, sizes: list[int], costs: dict[int, dict[str, Cost]]) -> str:
     """The costs as a table, with the ratio to those of the smallest site."""
     first = costs[sizes[0]]
     heads = [f"{size:,} meals" for size in sizes]
@@ -228,7 +230,7 @@ def main() -> int:
             with site(backend, meals) as (app, engine, headers):
                 paths: dict[str, Any] = requests_of(meals)
                 costs[meals] = {name: measure(app, engine, path, headers, given.rounds) for name, path in paths.items()}
-        sys.stdout.write(table(backend, given.sizes, costs))
+        sys.stdout.write(as_table(backend, given.sizes, costs))
     if len(backends) == 1:
         sys.stdout.write(f"LEFT OUT {POSTGRES_LEFT_OUT}\n")
     return 0

@@ -20,8 +20,8 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-import polib  # type: ignore[import-untyped]
-from lingua.extract import main as lingua_extract  # type: ignore[import-untyped]
+import polib
+from lingua.extract import main as lingua_extract
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "mealshare"

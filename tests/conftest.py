@@ -101,7 +101,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     """The database of this run of the test."""
     if request.param == "postgresql" and postgres_url() is None:
         left_out(POSTGRES_LEFT_OUT)
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture(scope="session")
@@ -187,7 +187,7 @@ def new_app(wsgi_app: Router, registry: Any) -> Callable[[], TestApp]:
 @pytest.fixture
 def work(registry: Any) -> Callable[[], Any]:
     """``with work() as unit:`` is a unit of work that commits at its end."""
-    return registry["open_work"]  # type: ignore[no-any-return]
+    return registry["open_work"]
 
 
 @pytest.fixture

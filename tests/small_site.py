@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Engine, insert
 
 from mealshare.features.accounts.models import Account
 from mealshare.features.accounts.visibility import ANONYMOUS
@@ -19,7 +18,6 @@ from mealshare.features.meals.models import Meal, Place, PostTag, Tag
 from mealshare.features.meals.places import place_key
 from mealshare.features.media.models import Media, MediaState
 from mealshare.features.reactions.models import Like
-from tests.plans import plans_of as plans_of
 from tests.plans import take_statistics
 
 ACCOUNTS, MEALS, TAGS, PLACES = 20, 2_000, 40, 100
@@ -64,15 +62,12 @@ def _meal(id: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.fixture
-def connection(registry: Any) -> Iterator[Connection]:
-    """A reading connection to a site with two thousand meals, of which the database has statistics."""
-    with registry["engine"].begin() as writing:
+def fill(engine: Engine) -> None:
+    """Write the site, of which the database then has statistics."""
+    with engine.begin() as writing:
         for model, values in rows():
             writing.execute(insert(model), values)
-    take_statistics(registry["engine"])
-    with registry["read_engine"].connect() as reading:
-        yield reading
+    take_statistics(engine)
 
 
 ME = FIRST_ACCOUNT + 3

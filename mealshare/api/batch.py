@@ -22,7 +22,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote_to_bytes
@@ -34,9 +34,9 @@ from pyramid.events import ApplicationCreated
 from pyramid.request import Request
 from webob.request import BaseRequest
 
-from mealshare.api.body import MERGE_PATCH
+from mealshare.api.body import JSON, MERGE_PATCH
 from mealshare.api.problems import Problem, problem_document
-from mealshare.api.reply import JSON, RawJson, Reply
+from mealshare.api.reply import RawJson, Reply
 from mealshare.api.view import IN_BATCH, api_view
 from mealshare.core.db.session import release_reader
 from mealshare.core.i18n import _
@@ -246,12 +246,21 @@ def _answer(request: Request, one: BatchRequest, number: int) -> tuple[int, byte
     finally:
         if hasattr(parts, "close"):
             parts.close()
-    told = {name: value for name, value in headers if name.lower() in TOLD}
+    told = _told(headers)
     kind = told.get("Content-Type", "").partition(";")[0]
     if content and kind != JSON and not kind.endswith("+json"):
         content = orjson.dumps(content.decode("utf-8", "replace"))
     code = int(status[:3])
     return code, _part(one, code, told, content)
+
+
+def _told(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers that are passed on; one that comes several times (``Link``) is a list with commas (RFC 9110, 5.3)."""
+    told: dict[str, str] = {}
+    for name, value in headers:
+        if name.lower() in TOLD:
+            told[name] = f"{told[name]}, {value}" if name in told else value
+    return told
 
 
 def _not_done(request: Request, one: BatchRequest, code: str) -> bytes:

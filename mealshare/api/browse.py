@@ -33,15 +33,17 @@ from pyramid.renderers import render
 from pyramid.request import Request
 from pyramid.response import Response
 
+from mealshare.api.body import JSON
 from mealshare.api.browse_forms import Described, curl, describe, fitted, line, pretty, prose
 from mealshare.api.browse_json import Link, json_page
 from mealshare.api.openapi import document_bytes, split_pattern
 from mealshare.api.problems import PROBLEM_JSON
-from mealshare.api.reply import JSON, VARY
+from mealshare.api.reply import VARY
 from mealshare.api.routes import ApiRoute, allowed_methods
 from mealshare.core.i18n import to_bcp47
 from mealshare.core.security import SiteSettings
-from mealshare.core.security.identity import AuthMethod, Identity
+from mealshare.core.security.identity import AuthMethod
+from mealshare.core.security.policy import identity_if_known
 from mealshare.core.settings import setting, settings_of
 
 TEMPLATE = "mealshare.api:templates/browse.pt"
@@ -162,7 +164,7 @@ def _values(request: Request, response: Response) -> dict[str, Any]:
     address = path + (f"?{query_string}" if query_string else "")
     operations = _operations(request)
     asked = operations.get("GET")
-    identity = _identity(request)
+    identity = identity_if_known(request)
     session = identity is not None and identity.method is AuthMethod.SESSION
     answer = orjson.loads(response.body) if response.body else None
     title = asked.summary if asked is not None else path
@@ -194,15 +196,6 @@ def _values(request: Request, response: Response) -> dict[str, Any]:
         "csrf_token": registry["csrf"].get_csrf_token(request) if session else "",
         "login": f"/login?next={quote(address, safe='')}",
     }
-
-
-def _identity(request: Request) -> Identity | None:
-    """Who reads; None when that cannot be found out, as on the page of a broken database."""
-    try:
-        identity: Identity | None = request.identity
-    except Exception:
-        return None
-    return identity
 
 
 def _operations(request: Request) -> Mapping[str, Described]:

@@ -10,7 +10,6 @@ deprecated costs nothing, because its view is left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import format_datetime
@@ -20,6 +19,8 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.viewderivers import INGRESS
+
+from mealshare.core.derivers import View, deriver
 
 #: Where the changes of the API are told: what ``rel="deprecation"`` leads to.
 CHANGES = "/developers"
@@ -60,7 +61,8 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def deprecated_view(view: Callable[[Any, Request], Response], info: Any) -> Callable[[Any, Request], Response]:
+@deriver("deprecation")
+def deprecated_view(view: View, info: Any) -> View:
     """View deriver: the headers on every answer of a view with ``deprecation=``, on refusals too."""
     deprecation: Deprecation | None = info.options.get("deprecation")
     if deprecation is None:
@@ -81,9 +83,6 @@ def _announce(deprecation: Deprecation, request: Request, response: Response) ->
     base_url = request.registry["base_url"]
     response.headerlist.extend(deprecation.headers())
     response.headerlist.extend(("Link", f'<{base_url}{path}>; rel="{relation}"') for path, relation in links)
-
-
-deprecated_view.options = ("deprecation",)  # type: ignore[attr-defined]
 
 
 def includeme(config: Configurator) -> None:

@@ -13,7 +13,8 @@ from functools import lru_cache
 from pyramid.request import Request
 
 from mealshare.core.ratelimit import Spent, spend_for
-from mealshare.core.ratelimit.requests import GENERAL, SAFE_METHODS, WRITE
+from mealshare.core.ratelimit.requests import GENERAL, WRITE
+from mealshare.core.security.csrf import SAFE_METHODS
 
 #: What every answer may carry, for the OpenAPI document and for CORS.
 LIMIT_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Policy", "RateLimit")

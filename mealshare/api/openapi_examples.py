@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mealshare.api.openapi_schemas import SCHEMA_PREFIX
+
 #: What a value of a format looks like where its field says nothing better.
 _BY_FORMAT = {
     "date-time": "2026-11-20T12:30:00Z",
@@ -18,7 +20,6 @@ _BY_FORMAT = {
     "email": "mei@example.org",
     "password": "sesame noodles at midnight",
 }
-_PREFIX = "#/components/schemas/"
 _NOTHING = object()
 
 
@@ -41,7 +42,7 @@ class Examples:
         if given is not _NOTHING:
             return given
         if "$ref" in schema:
-            return self._value(self._definitions[schema["$ref"].removeprefix(_PREFIX)], whole=whole)
+            return self._value(self._definitions[schema["$ref"].removeprefix(SCHEMA_PREFIX)], whole=whole)
         choices = [choice for key in ("anyOf", "oneOf", "allOf") for choice in schema.get(key, ())]
         if choices:
             return self._value(choices[0], whole=whole)

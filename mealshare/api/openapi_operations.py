@@ -14,8 +14,8 @@ from mealshare.api.idempotency import KEY_REFUSED, REPLAYED
 from mealshare.api.idempotency import PROBLEMS as KEY_PROBLEMS
 from mealshare.api.links import Link, body_pointer, leads_somewhere
 from mealshare.api.openapi_examples import Examples, overlaid
-from mealshare.api.openapi_parts import SCHEMA_PREFIX, header_references, parameter_reference, problem_responses
-from mealshare.api.openapi_schemas import Schemas
+from mealshare.api.openapi_parts import header_references, parameter_reference, problem_responses
+from mealshare.api.openapi_schemas import SCHEMA_PREFIX, Schemas
 from mealshare.api.routes import ApiRoute
 from mealshare.api.view import Operation
 from mealshare.core.security.csrf import SAFE_METHODS

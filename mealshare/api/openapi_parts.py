@@ -14,7 +14,6 @@ from mealshare.api.limit import LIMIT_HEADERS
 from mealshare.api.problems import PROBLEM_JSON
 from mealshare.core.i18n import DEFAULT_LOCALE, translate
 
-SCHEMA_PREFIX = "#/components/schemas/"
 #: Headers of every answer.
 GENERAL = ("X-Request-Id", *LIMIT_HEADERS)
 #: Those that an answer always has where the document names them; the others may be missing.

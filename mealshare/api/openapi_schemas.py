@@ -17,7 +17,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from mealshare.api.view import Operation
 
 Mode = Literal["validation", "serialization"]
-_PREFIX = "#/components/schemas/"
+#: Where named schemas stand in the document.
+SCHEMA_PREFIX = "#/components/schemas/"
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
 
@@ -67,7 +68,7 @@ class Schemas:
             for (key, _), (kind, mode) in sorted(wanted.items(), key=lambda item: item[0])
         ]
         found, rest = TypeAdapter.json_schemas(
-            inputs, schema_generator=ContractSchema, ref_template=_PREFIX + "{model}"
+            inputs, schema_generator=ContractSchema, ref_template=SCHEMA_PREFIX + "{model}"
         )
         definitions: dict[str, Any] = rest.get("$defs", {})
         names = _public_names(definitions)
@@ -96,7 +97,7 @@ class Schemas:
             return []
         schema = self._found[_key(operation.query), "validation"]
         if "$ref" in schema:
-            schema = self._definitions[schema["$ref"].removeprefix(_PREFIX)]
+            schema = self._definitions[schema["$ref"].removeprefix(SCHEMA_PREFIX)]
         required = schema.get("required", ())
         return [
             _parameter(name, part, name in required) for name, part in self._use(schema).get("properties", {}).items()
@@ -142,7 +143,7 @@ def _renamed(node: Any, names: Mapping[str, str]) -> Any:
     """``node`` with references to the public names."""
     if isinstance(node, dict):
         return {
-            key: _PREFIX + names[value.removeprefix(_PREFIX)]
+            key: SCHEMA_PREFIX + names[value.removeprefix(SCHEMA_PREFIX)]
             if key == "$ref" and isinstance(value, str)
             else _renamed(value, names)
             for key, value in node.items()
@@ -172,7 +173,7 @@ def _references(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         reference = node.get("$ref")
         if isinstance(reference, str):
-            yield reference.removeprefix(_PREFIX)
+            yield reference.removeprefix(SCHEMA_PREFIX)
         for value in node.values():
             yield from _references(value)
     elif isinstance(node, list):

@@ -5,6 +5,7 @@ The exception views hold for the API's addresses only; pages have their own, whi
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import time
@@ -26,6 +27,10 @@ from mealshare.api.limit import limit_headers, spend
 from mealshare.api.problems import Problem, problem_of, problem_response
 from mealshare.core import errors
 from mealshare.core.security.policy import AuthenticationFailed
+
+ANSWER_FAILED = "problem.answer_failed"
+
+log = logging.getLogger(__name__)
 
 #: Each by its own name, so that a view that another face has for one of them is never the more specific one here.
 CONTEXTS: tuple[type[BaseException], ...] = (
@@ -104,6 +109,8 @@ def outer_errors_tween_factory(
             try:
                 return answer_error(error, request)
             except Exception:
+                # The request log tells of the first error only.
+                log.exception(ANSWER_FAILED)
                 return problem_response(request, Problem(500, "internal"))
 
     return tween

@@ -10,10 +10,10 @@ import orjson
 from pyramid.request import Request
 from pyramid.response import Response
 
+from mealshare.api.body import JSON
 from mealshare.api.etag import etag_of_body, if_none_match, require_match
 from mealshare.api.fields import Selection, pick
 
-JSON = "application/json"
 #: Personal by default: the answer depends on who asks (and CORS on where from), so no shared cache may keep it.
 CACHE_CONTROL = "private, no-cache"
 VARY = "Accept, Origin, Cookie, Authorization, Accept-Language"

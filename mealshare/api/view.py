@@ -125,8 +125,8 @@ def api_view(*, route_name: str, request_method: str = "GET", **options: Any) ->
     goes out (200; None goes out as 204).  ``context``: the class of the context.  For the document: ``summary``,
     ``description``, ``tags``, ``errors`` (problem codes beside those that go without saying), ``paged``, ``anonymous``,
     ``documented``, ``etag``, ``body_example``, ``example``, ``links``.  ``deprecation``: it will go, and says so in
-    every answer.  ``takes_key``, ``keep_answer``: see `mealshare.api.idempotency`.  ``predicates``: further view
-    predicates.
+    every answer.  ``takes_key``, ``keep_answer``: see `mealshare.api.idempotency`.  ``limit``: its class of rate limits.
+    ``media_type``: that of a response which the view builds itself.  ``predicates``: further view predicates.
     """
 
     def decorate(function: F) -> F:

@@ -193,8 +193,7 @@ class _Writer:
         self.likes = LikeService(work)
         self.people: dict[str, tuple[int, DemoPerson]] = {}
         self.first: dict[str, datetime] = {}
-        # Not a secret: chance that is the same each time.
-        self.chance = random.Random("mealshare")  # noqa: S311
+        self.chance = random.Random("mealshare")  # noqa: S311  Not a secret: chance that is the same each time.
 
     def add_person(self, person: DemoPerson, password_hash: str) -> None:
         """Make the account, with profile and picture."""

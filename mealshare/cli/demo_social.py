@@ -60,7 +60,7 @@ class SocialLife:
         self.work = work
         self.words = _words()
         # Not a secret: chance that is the same each time.
-        self.chance = random.Random("mealshare social")  # noqa: S311
+        self.chance = random.Random("mealshare social")  # noqa: S311  Not a secret: the same each time.
 
     def follow(self) -> None:
         """Everybody follows some others, rather those whose language they speak."""

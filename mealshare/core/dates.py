@@ -121,6 +121,7 @@ def relative_time(then: datetime, now: datetime, locale: str, zone: str = "UTC")
     "yesterday", which would need the reader's midnight, unknown to a page that everybody shares.  Up to a minute in the
     future is "just now" as well, for clocks differ; beyond that the date is given.
     """
+    _check_aware(then)
     seconds = (now - then).total_seconds()
     if -60 < seconds < 60:
         return _just_now(locale)
@@ -132,13 +133,6 @@ def relative_time(then: datetime, now: datetime, locale: str, zone: str = "UTC")
         return _ago("day", int(seconds // 86400), locale)
     local = to_local(then, zone)
     return _short_date(local.date(), locale, local.year != to_local(now, zone).year)
-
-
-def short_date(day: date | datetime, locale: str, *, zone: str = "UTC", with_year: bool = True) -> str:
-    """A date in few characters ("Nov 21, 2026", "2026年11月21日"); of an instant, the date that it has in ``zone``."""
-    if isinstance(day, datetime):
-        day = to_local(day, zone).date()
-    return _short_date(day, locale, with_year)
 
 
 def exact_time(instant: datetime, zone: str, locale: str) -> str:

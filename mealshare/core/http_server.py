@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import Error
 
 from mealshare.core.lines import HAND_OVER, Lines, Listener
@@ -51,7 +51,7 @@ ANSWER_HOOKS = "server_answer_hooks"
 log = logging.getLogger(__name__)
 
 
-class _Unavailable(Error):  # type: ignore[misc]
+class _Unavailable(Error):
     """RFC 9110, 15.6.4: too many requests wait; made by the server, so that the application is spared."""
 
     code = 503
@@ -61,7 +61,7 @@ class _Unavailable(Error):  # type: ignore[misc]
         super().__init__("Too many requests are waiting. Please try again in a few seconds.")
 
 
-class _Parser(HTTPRequestParser):  # type: ignore[misc]
+class _Parser(HTTPRequestParser):
     """Refuses what two servers in a row may understand differently, which is how requests are smuggled."""
 
     def parse_header(self, header_plus: bytes) -> None:
@@ -78,23 +78,35 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             self.expect_continue = False
 
 
-class _ClosingTask:
-    """Tells the client that the connection ends with this answer while the server drains."""
+class _ClosingTask(Task):
+    """Tells the client whether the connection ends with this answer."""
 
-    channel: Any
+    close_on_finish: bool
 
     def build_response_header(self) -> bytes:
-        """The header; on a connection with more requests waiting, only the last answer closes it."""
+        """The header.
+
+        While the server drains it says that the connection closes; with more requests waiting, only the last answer does.
+        204 and 304 end with their header (RFC 9112, 6.3), so the connection goes on: waitress would close it for want of
+        a length, and each preflight would cost the browser a connection.
+        """
         if self.channel.server.task_dispatcher.draining and len(self.channel.requests) <= 1:
             self.set_close_on_finish()
-        return super().build_response_header()  # type: ignore[misc,no-any-return]
+        asked = self.request.headers.get("CONNECTION", "").lower()
+        stays = not self.has_body and not self.close_on_finish and self.version == "1.1" and asked != "close"
+        # waitress says nothing of closing where that is settled already.
+        self.close_on_finish = self.close_on_finish or stays
+        header: bytes = super().build_response_header()
+        if stays:
+            self.close_on_finish = False
+        return header
 
     def set_close_on_finish(self) -> None:
         """Close the connection after this answer."""
-        super().set_close_on_finish()  # type: ignore[misc]
+        super().set_close_on_finish()
 
 
-class _Task(_ClosingTask, WSGITask):  # type: ignore[misc]
+class _Task(_ClosingTask, WSGITask):
     _listener: Listener | None = None
 
     def get_environment(self) -> dict[str, Any]:
@@ -116,7 +128,7 @@ class _Task(_ClosingTask, WSGITask):  # type: ignore[misc]
         self.channel.go_on(self._listener, chunked=self.chunked_response)
 
 
-class _ErrorTask(_ClosingTask, ErrorTask):  # type: ignore[misc]
+class _ErrorTask(_ClosingTask, ErrorTask):
     def execute(self) -> None:
         """The answer, with the headers that every answer has; to clients of the API as a problem (RFC 9457)."""
         request, error = self.request, self.request.error
@@ -140,7 +152,7 @@ class _ErrorTask(_ClosingTask, ErrorTask):  # type: ignore[misc]
         self.write(body)
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]
+class Channel(HTTPChannel):
     parser_class = _Parser
     task_class = _Task
     error_task_class = _ErrorTask
@@ -203,7 +215,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         lines.add(connection, listener, unsent=unsent, chunked=self._chunked)
 
 
-class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+class Dispatcher(ThreadedTaskDispatcher):
     """waitress's threads behind a queue with an end, and a few threads for what must not wait."""
 
     draining = False

@@ -9,10 +9,10 @@ or with ``n_("${n} like", "${n} likes", n)`` where a number decides, and turn it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from babel.numbers import format_decimal
 from pyramid.config import Configurator
@@ -21,6 +21,8 @@ from pyramid.i18n import TranslationString, TranslationStringFactory, make_local
 from pyramid.request import Request
 from pyramid.threadlocal import get_current_request
 from pyramid_chameleon.interfaces import IChameleonTranslate
+
+from mealshare.core.security.policy import identity_if_known
 
 DOMAIN = "mealshare"
 _ = TranslationStringFactory(DOMAIN)
@@ -205,19 +207,18 @@ def interpolate(text: str, mapping: Mapping[str, object], locale: str) -> str:
 
 def locale_negotiator(request: Request) -> str:
     """Pyramid's locale negotiator.  Never raises: error pages use it when session, cookie or bytes are broken."""
+    identity = identity_if_known(request)
+    try:
+        cookie = request.cookies.get(LOCALE_COOKIE)
+    except UnicodeDecodeError:
+        # Cookies that are not UTF-8 are none of ours.
+        cookie = None
     return negotiate(
-        _attempt(lambda: request.identity.locale),
-        _attempt(lambda: request.cookies.get(LOCALE_COOKIE)),
-        _attempt(lambda: request.environ.get("HTTP_ACCEPT_LANGUAGE")),
+        None if identity is None else identity.locale,
+        cookie,
+        request.environ.get("HTTP_ACCEPT_LANGUAGE"),
         request.registry.get("default_locale", DEFAULT_LOCALE),
     )
-
-
-def _attempt(read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except Exception:  # Whatever is broken there is somebody else's to report; here it only means "no preference".
-        return None
 
 
 def _request_translate(request: Request, message: str | Plural, **mapping: object) -> str:

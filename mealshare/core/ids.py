@@ -228,11 +228,6 @@ def new_id_at(moment: datetime) -> int:
     return _process.maker.at(moment)
 
 
-def id_time(id: int) -> datetime:
-    """The moment in which ``id`` was made: aware, UTC, whole milliseconds."""
-    return clock.from_milliseconds(id >> SEQUENCE_BITS)
-
-
 def parse_id(text: str) -> int:
     """The id that ``text`` spells: ASCII digits, no sign, no leading zero, 1 to 2^63-1.
 

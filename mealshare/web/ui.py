@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from babel.dates import format_skeleton
@@ -17,8 +17,10 @@ from pyramid.request import Request
 from mealshare.core.clock import now
 from mealshare.core.dates import exact_time, relative_time, rfc3339
 from mealshare.core.i18n import ENDONYMS, Plural, to_bcp47
+from mealshare.core.markup import trusted
 from mealshare.core.security import SiteSettings
 from mealshare.core.security.identity import Identity
+from mealshare.core.security.policy import identity_if_known
 from mealshare.core.settings import settings_of
 from mealshare.web.flash import Message, take_messages
 
@@ -71,11 +73,7 @@ class Ui:
     @property
     def identity(self) -> Identity | None:
         """Who reads; None when that cannot be found out, as on the error page of a broken database."""
-        try:
-            identity: Identity | None = self.request.identity
-        except Exception:
-            return None
-        return identity
+        return identity_if_known(self.request)
 
     @property
     def zone(self) -> str:
@@ -91,19 +89,19 @@ class Ui:
         except UnicodeDecodeError:
             return "/"
 
-    def csrf(self) -> str:
+    def csrf(self) -> Markup:
         """The token for a form."""
         return self.csrf_token
 
     @cached_property
-    def csrf_token(self) -> str:
-        """The token for the forms of this page."""
-        return str(escape(self.registry["csrf"].get_csrf_token(self.request)))
+    def csrf_token(self) -> Markup:
+        """The token for the forms of this page, fit for an attribute."""
+        return escape(self.registry["csrf"].get_csrf_token(self.request))
 
     @cached_property
-    def escaped_path(self) -> str:
+    def escaped_path(self) -> Markup:
         """The path of this page, fit for an attribute."""
-        return str(escape(self.path))
+        return escape(self.path)
 
     def messages(self) -> list[Message]:
         """Flash messages; each is shown once."""
@@ -123,10 +121,7 @@ class Ui:
 
     def icon(self, name: str) -> Markup:
         """A decorative icon of the sprite."""
-        return Markup(  # noqa: S704  The name comes from templates and vocabularies, never from input.
-            '<svg class="icon" aria-hidden="true" focusable="false">'
-            f'<use href="{self.static_prefix}/icons.svg#i-{name}"/></svg>'
-        )
+        return _icon(self.static_prefix, name)
 
     def relative(self, moment: datetime) -> str:
         """How long ago, in words."""
@@ -166,12 +161,20 @@ class Ui:
         for slot in self.registry["slots"].get(name, ()):
             data = slot.data(self.request)
             if data is not None:
-                yield Markup(render(slot.renderer, data, request=self.request))  # noqa: S704  A template's output.
+                yield trusted(render(slot.renderer, data, request=self.request))
 
     @property
     def languages(self) -> list[tuple[str, str, str]]:
         """Each language of the site: its code, its BCP 47 tag and its own name."""
         return [(code, to_bcp47(code), name) for code, name in ENDONYMS.items()]
+
+
+@lru_cache(maxsize=512)
+def _icon(static_prefix: str, name: str) -> Markup:
+    """An icon is on a page a hundred times."""
+    return Markup(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}/icons.svg#i-{}"/></svg>'
+    ).format(static_prefix, name)
 
 
 def error_text(request: Request, code: str, params: Any) -> str:

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from mealshare.core.db.migrate import upgrade
 from tests.browser.people import Stock, company_site, stock_site
@@ -24,6 +33,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Five seconds are not enough where two browsers, two servers and their tests share two cores.
+expect.set_options(timeout=15_000)
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 

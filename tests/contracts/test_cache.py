@@ -126,7 +126,7 @@ def test_it_is_healthy_and_asking_leaves_nothing_behind(cache: Cache) -> None:
     assert cache.get("a") == b"1"
 
 
-class Unreachable(BytesBackend):  # type: ignore[misc]
+class Unreachable(BytesBackend):
     """A backend whose server is gone."""
 
     def __init__(self) -> None:

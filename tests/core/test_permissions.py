@@ -83,7 +83,7 @@ def test_roles_are_in_their_order() -> None:
 def test_a_permission_without_a_rule_is_nobodys() -> None:
     answer = RuleBook({}).permits(person(role=Role.ADMIN), Pot(), Kitchen.COOK)
     assert not answer
-    assert answer.reason is Denial.NO_RULE  # type: ignore[union-attr]
+    assert answer.reason is Denial.NO_RULE
 
 
 def test_no_rule_is_replaced_and_none_opens_nobodys_door() -> None:

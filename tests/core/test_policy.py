@@ -13,6 +13,7 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
 from sqlalchemy import Row, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from webtest import TestApp
 
@@ -20,7 +21,13 @@ from mealshare.core.db import record_statements
 from mealshare.core.security.cookies import CookieJar
 from mealshare.core.security.identity import AuthMethod, Identity, Role
 from mealshare.core.security.permissions import CorePermission, RuleBook
-from mealshare.core.security.policy import AuthenticationFailed, SecurityPolicy, has_bearer, set_identity
+from mealshare.core.security.policy import (
+    AuthenticationFailed,
+    SecurityPolicy,
+    has_bearer,
+    identity_if_known,
+    set_identity,
+)
 from tests.core.wiring import ANN, BOB, PEOPLE, call, small_router
 
 SIMPLE = (int, str, bool, type(None), Role, AuthMethod)
@@ -62,6 +69,27 @@ def test_an_authenticator_is_asked_once_whatever_it_says() -> None:
     assert calls == ["session", "bearer"]
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (AuthenticationFailed("token_expired"), []),
+        (OperationalError("SELECT 1", {}, OSError("away")), []),
+        (ZeroDivisionError(), ["identity.failed"]),
+    ],
+    ids=["token", "database", "fault"],
+)
+def test_what_goes_on_in_any_case_goes_on_without_knowing_who_asks(
+    error: Exception, told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        @property
+        def identity(self) -> Identity:
+            raise error
+
+    assert identity_if_known(Broken()) is None
+    assert [record.getMessage() for record in caplog.records] == told
+
+
 def test_a_bearer_header_without_an_authenticator_is_nobody_and_never_the_cookie() -> None:
     policy = SecurityPolicy({AuthMethod.SESSION: lambda request: PEOPLE[ANN]}, RuleBook({}))
     assert policy.identity(request_with(HTTP_AUTHORIZATION="Bearer x")) is None
@@ -75,7 +103,7 @@ def test_the_policy_sets_no_cookies() -> None:
 def test_an_identity_cannot_be_changed_and_holds_plain_values_only() -> None:
     identity = PEOPLE[ANN]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        identity.role = Role.ADMIN  # type: ignore[misc]
+        identity.role = Role.ADMIN
     assert_plain(identity)
 
 

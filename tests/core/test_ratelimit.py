@@ -47,7 +47,7 @@ def test_the_hit_after_the_last_allowed_one_is_refused(limiter: RateLimiter) -> 
     assert [answer.remaining for answer in answers] == [2, 1, 0, 0]
     assert {answer.limit for answer in answers} == {3}
     assert [answer.retry_after for answer in answers] == [0, 0, 0, 1800]
-    assert answers[3].reset_at == START + timedelta(minutes=30)
+    assert answers[3].reset == (START + timedelta(minutes=30)).timestamp()
 
 
 def test_the_window_moves_with_each_hit(limiter: RateLimiter) -> None:

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Application:
-    """``/slow/<seconds>`` takes its time; ``/env/<name>`` shows the WSGI environment; ``/count`` counts."""
+    """``/slow/<seconds>`` takes its time; ``/env/<name>`` shows the WSGI environment; ``/204`` and ``/304`` say no more."""
 
     def __init__(self) -> None:
         self.registry = Registry("tests")
@@ -52,6 +52,9 @@ class Application:
         body = str(environ.get(path.removeprefix("/env/"), "-")).encode() if path.startswith("/env/") else b"done"
         if path == "/body":
             body = str(len(environ["wsgi.input"].read())).encode()
+        if path in ("/204", "/304"):
+            start_response(f"{path[1:]} -", [])
+            return []
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
         return [body]
 
@@ -61,7 +64,7 @@ class Middleware:
         self.wrapped_thing = inner
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        return self.wrapped_thing(environ, start_response)  # type: ignore[operator,no-any-return]
+        return self.wrapped_thing(environ, start_response)
 
 
 # The tests.
@@ -91,7 +94,7 @@ class Running:
         connection = self.connect()
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
-        answer.text = answer.read().decode()  # type: ignore[attr-defined]
+        answer.text = answer.read().decode()
         connection.close()
         return answer
 
@@ -191,6 +194,28 @@ def test_a_signal_lets_running_and_waiting_requests_finish(start: Callable[..., 
     assert [thread.status() for thread in asking] == [200, 200, 200]
     assert [thread.answer.headers["Connection"] for thread in asking if thread.answer] == ["close"] * 3
     assert server.wait() == 0
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_without_a_body_leaves_the_connection_open(start: Callable[..., Running], status: int) -> None:
+    server = start()
+    connection = server.connect()
+    for path, expected in ((f"/{status}", status), (f"/{status}", status), ("/", 200)):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Connection"], answer.headers["Transfer-Encoding"]) == (
+            expected,
+            None,
+            None,
+        )
+        answer.read()
+        opened = connection.sock
+        assert opened is not None, "the connection was closed"
+    connection.request("GET", f"/{status}", headers={"Connection": "close"})
+    assert connection.getresponse().headers["Connection"] == "close"
+    one = f"GET /{status} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    assert server.raw(one * 3).count(b"HTTP/1.1 ") == 3
+    assert b"Connection: close" in server.raw(one.replace(b"1.1", b"1.0"))
 
 
 def test_an_idle_connection_does_not_hold_up_the_end_but_a_late_request_on_it_is_answered(
@@ -408,7 +433,7 @@ def test_only_the_trusted_proxy_may_tell_who_the_client_is(start: Callable[..., 
     told = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "meals.example"}
 
     def seen(server: Running, name: str) -> str:
-        return str(server.get(f"/env/{name}", **told).text)  # type: ignore[attr-defined]
+        return str(server.get(f"/env/{name}", **told).text)
 
     names = ("REMOTE_ADDR", "wsgi.url_scheme", "HTTP_HOST", "HTTP_X_FORWARDED_FOR")
     stranger = start()

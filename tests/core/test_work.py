@@ -107,5 +107,5 @@ def test_the_directive_subscribes() -> None:
     config.include("mealshare.core.work")
     heard: list[Any] = []
     config.subscribe(Cooked, lambda unit, event: heard.append(event))
-    Work(None, config.registry["events"], None).publish(Cooked("soup"))  # type: ignore[arg-type]
+    Work(None, config.registry["events"], None).publish(Cooked("soup"))
     assert heard == [Cooked("soup")]

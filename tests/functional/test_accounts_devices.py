@@ -13,12 +13,18 @@ from mealshare.core.db import record_statements
 from mealshare.core.security.passwords import hash_password
 from mealshare.features.accounts import service_login
 from mealshare.features.accounts.models import Grant, Session, User
-from tests.features.accounts.site import NEW_PASSWORD, Browser, Site, bearer, browser, site
-from tests.functional.test_accounts_sessions import FIREFOX
-from tests.functional.test_accounts_tokens import PROFILE, code_of, refresh, refused
+from tests.features.accounts.site import (
+    FIREFOX,
+    NEW_PASSWORD,
+    PROFILE,
+    Browser,
+    Site,
+    bearer,
+    code_of,
+    refresh,
+    refused,
+)
 from tests.people import PASSWORD
-
-__all__ = ["browser", "site"]
 
 DEVICES, CHANGE = "/api/devices", {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
 

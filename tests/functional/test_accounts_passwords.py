@@ -15,10 +15,8 @@ from mealshare.core.jobs.models import Job
 from mealshare.core.security.passwords import hash_password
 from mealshare.features.accounts import service_passwords
 from mealshare.features.accounts.models import Account, PasswordReset, Session, User
-from tests.features.accounts.site import NEW_PASSWORD, Browser, Site, bearer, browser, link_in, site
+from tests.features.accounts.site import NEW_PASSWORD, Browser, Site, bearer, link_in
 from tests.people import PASSWORD
-
-__all__ = ["browser", "site"]
 
 
 def change(browser: Browser, current: str = PASSWORD, new: str = NEW_PASSWORD, again: str = NEW_PASSWORD) -> Any:

@@ -21,11 +21,19 @@ from mealshare.features.accounts.jobs import sweep_expired
 from mealshare.features.accounts.models import Account, Grant, PersonalToken, User
 from mealshare.features.accounts.service import set_role
 from mealshare.features.accounts.service_personal import MOST_TOKENS
-from tests.features.accounts.site import BASE, NEW_PASSWORD, Browser, Site, bearer, browser, link_in, site
-from tests.functional.test_accounts_tokens import PROFILE, code_of, refresh, refused
+from tests.features.accounts.site import (
+    BASE,
+    NEW_PASSWORD,
+    PROFILE,
+    Browser,
+    Site,
+    bearer,
+    code_of,
+    link_in,
+    refresh,
+    refused,
+)
 from tests.people import PASSWORD
-
-__all__ = ["browser", "site"]
 
 WANTED = {"name": "Kitchen scale", "scopes": ["write", "read"], "expires_at": None}
 TOKENS = "/api/tokens"

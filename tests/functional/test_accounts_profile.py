@@ -10,9 +10,7 @@ from sqlalchemy import select, update
 from mealshare.core import clock
 from mealshare.core.db import record_statements
 from mealshare.features.accounts.models import Account
-from tests.features.accounts.site import BASE, Browser, Site, bearer, browser, site
-
-__all__ = ["browser", "site"]
+from tests.features.accounts.site import BASE, Browser, Site, bearer
 
 PROFILE = "/api/user/profile"
 

@@ -15,10 +15,8 @@ from mealshare.core.security.identity import AuthMethod
 from mealshare.core.settings import settings_of
 from mealshare.features.accounts.models import Account, Session, User
 from mealshare.features.accounts.service import AccountService, NewAccount
-from tests.features.accounts.site import Browser, Site, browser, site
+from tests.features.accounts.site import Browser, Site
 from tests.people import PASSWORD
-
-__all__ = ["browser", "site"]
 
 ADA = {"username": "Ada", "email": "ada@Example.ORG", "password": PASSWORD}
 

@@ -12,12 +12,8 @@ from mealshare.core import clock
 from mealshare.core.db import record_statements
 from mealshare.core.security.tokens import hash_token
 from mealshare.features.accounts.models import Account, Grant, Session, User
-from tests.features.accounts.site import NEW_PASSWORD, Browser, Site, browser, site
+from tests.features.accounts.site import FIREFOX, NEW_PASSWORD, Browser, Site
 from tests.people import PASSWORD
-
-__all__ = ["browser", "site"]
-
-FIREFOX = "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"
 
 
 def age_session(site: Site, **columns: timedelta) -> None:

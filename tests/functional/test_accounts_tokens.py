@@ -16,34 +16,8 @@ from mealshare.core.security.jwt import AccessClaims
 from mealshare.core.security.tokens import hash_token
 from mealshare.features.accounts.models import Account, Grant, RefreshToken, Session, User
 from mealshare.features.accounts.service import set_role
-from tests.features.accounts.site import BASE, NEW_PASSWORD, Browser, Site, bearer, browser, site
+from tests.features.accounts.site import BASE, NEW_PASSWORD, PROFILE, Browser, Site, bearer, code_of, refresh, refused
 from tests.people import PASSWORD
-
-__all__ = ["browser", "site"]
-
-PROFILE = "/api/user/profile"
-
-
-def code_of(answer: Any) -> str:
-    """The problem code of an answer, and its form checked."""
-    assert answer.content_type == "application/problem+json"
-    assert answer.json["status"] == answer.status_int
-    return str(answer.json["type"]).removeprefix(f"{BASE}/problems/")
-
-
-def refused(site: Site, token: str) -> str | None:
-    """Why an access token does not count, or None if it does."""
-    answer = site.browser().get(PROFILE, headers=bearer(token), expect_errors=True)
-    if answer.status_int == 200:
-        return None
-    assert answer.status_int == 401
-    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
-    return code_of(answer)
-
-
-def refresh(site: Site, token: str) -> Any:
-    """Use a refresh token."""
-    return site.browser().post_json("/api/token/refresh", {"refresh_token": token}, expect_errors=True)
 
 
 @pytest.mark.parametrize("name", [{"username": "ada"}, {"email": "ADA@example.org"}, {"username": "ada@example.org"}])

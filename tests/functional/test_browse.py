@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup, Tag
 from pyramid.router import Router
 
 from tests.functional.hostile import XSS
+from tests.functional.hostile_pages import check_page
 from tests.functional.hostile_requests import (
     PART,
     Answer,
@@ -22,7 +23,6 @@ from tests.functional.hostile_requests import (
     send,
     send_json,
 )
-from tests.functional.test_hostile_words import check_page
 
 HTML = {"HTTP_ACCEPT": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 #: They stay open.
@@ -151,6 +151,20 @@ def test_the_editors_hold_what_can_be_sent(wsgi_app: Router, mei: Any, thing: An
         }, path
         assert {tag["name"] for tag in after.get("tags", ())} == {tag["name"] for tag in before.get("tags", ())}
     assert sent >= 7
+
+
+def test_what_a_new_thing_is_offered_with_can_be_sent(wsgi_app: Router, mei: Any, thing: Any) -> None:
+    """The example in the editor of a POST names nothing that whoever tries it has not got: it makes what it shows."""
+    for path in ("/api/meals", "/api/users/mei/meals", f"/api/meals/{thing.meal}/comments", "/api/tokens"):
+        _, soup = ask(wsgi_app, path, mei.browser)
+        [form] = soup.select('form[data-method="POST"]')
+        editor = form.select_one("textarea")
+        assert editor is not None
+        answer = send(
+            wsgi_app, "POST", path, mei.browser, body=editor.get_text().strip().encode(),
+            content_type=str(form["data-type"]),
+        )  # fmt: skip
+        assert answer.status == 201, (path, answer.text)
 
 
 def test_links_stay_in_the_api_where_it_has_the_same(wsgi_app: Router, mei: Any, thing: Any) -> None:

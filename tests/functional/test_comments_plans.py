@@ -28,8 +28,7 @@ from mealshare.features.comments.queries import (
 from mealshare.features.meals.models import Meal
 from mealshare.features.reactions.models import Like
 from mealshare.features.social.models import Block, Mute
-from tests.plans import expect_quick_disk, take_statistics
-from tests.small_site import plans_of
+from tests.plans import expect_quick_disk, plans_of, take_statistics
 
 PEOPLE, MEALS, EACH = 300, 300, 30
 FIRST_PERSON, FIRST_MEAL, FIRST = 10_000, 100_000, 1_000_000

@@ -23,8 +23,8 @@ from mealshare.features.developers import html
 from mealshare.features.developers.settings import DevelopersSettings
 from mealshare.features.developers.vocabulary import LIMITS, SCOPES
 from tests.functional.hostile import TEXTS, XSS
+from tests.functional.hostile_pages import check_page
 from tests.functional.hostile_requests import browser_of, send, visitor
-from tests.functional.test_hostile_words import check_page
 from tests.sites import site_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,7 +125,7 @@ def test_the_change_log_is_that_of_the_changelog() -> None:
 
 def test_the_change_log_is_escaped() -> None:
     [release] = html._releases(
-        "head\n\n## [1.0.0]\n\n- **`a` <b>**: `x<y` & [words](https://x.example)\n  more\n- two\n"
+        "head\n\n## [1.0.0]\n\n- **`a` <b>**: `x<y` & [words](https://x.example)\n  more\n- two (contract\n  `1a2b3c4d`)\n"
     )
     assert release.name == "1.0.0"
     assert release.items == [

@@ -15,7 +15,8 @@ from mealshare.features.diary.queries import (
     most_eaten,
     this_month,
 )
-from tests.small_site import ME, NOON, VIEWERS, connection, plans_of  # noqa: F401
+from tests.plans import plans_of
+from tests.small_site import ME, NOON, VIEWERS
 
 OWNER = Owner(ME + 2, f"p{ME + 2}", "", None, "UTC")
 DAY = NOON.date().replace(month=2, day=14)
@@ -39,10 +40,10 @@ READS = {
 
 
 @pytest.mark.parametrize("viewer", VIEWERS.values(), ids=VIEWERS)
-def test_a_span_of_an_account_is_read_from_its_index(connection, backend, viewer):  # noqa: F811
+def test_a_span_of_an_account_is_read_from_its_index(small_site, backend, viewer):
     for name, read in READS.items():
-        with plans_of(connection) as plans:
-            assert read(connection, viewer), name
+        with plans_of(small_site) as plans:
+            assert read(small_site, viewer), name
         (plan,) = plans
         assert "ix_posts_account_eaten_on" in plan, (name, plan)
         assert re.search(BOUNDS[backend], plan), (name, plan)

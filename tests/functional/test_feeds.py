@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -22,44 +21,14 @@ from mealshare.features.feeds.queries import (
     site_map_parts,
 )
 from mealshare.features.meals.models import Meal, PostTag, Tag
-from tests.small_site import COMMON_TAG, FIRST_ACCOUNT, connection, plans_of, problems_of  # noqa: F401
+from tests.functional.hostile_pages import HOSTILE
+from tests.plans import plans_of
+from tests.small_site import COMMON_TAG, FIRST_ACCOUNT, problems_of
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 SITE_MAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 FEEDS = ("/feed", "/@mei/feed", "/tags/soup/feed")
 LONG_AGO = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-#: What is dangerous in XML, in HTML or in JSON; each of these may be typed by anybody.
-HOSTILE = "]]><script>alert('1')</script>&amp;\"<!--\u2028{{x}}${y}--><![CDATA[ \U0001f35c \u0627\u0644"
-
-
-@pytest.fixture
-def mei(app, make_user, token):
-    """Somebody who posts over the API: ``mei.post(food="soup", ...)`` gives the meal."""
-    person = make_user("mei", display_name="Mei Lin")
-    person.headers = token(app, person)
-
-    def post(**meal: Any) -> Any:
-        return app.post_json("/api/meals", {"food": "soup", "tags": ["soup"]} | meal, headers=person.headers).json
-
-    def change(meal: Any, **members: Any) -> None:
-        path = f"/api/meals/{meal['id']}"
-        app.patch_json(path, members, headers=person.headers | {"Content-Type": "application/merge-patch+json"})
-
-    person.post, person.change = post, change
-    return person
-
-
-@pytest.fixture
-def photo(app, mei, picture, run_jobs, registry) -> Callable[..., dict[str, str]]:
-    """``photo("words")``: a picture of mei's that is ready, as a meal refers to it."""
-
-    def upload(description: str = "A bowl", size: tuple[int, int] = (1800, 900)) -> dict[str, str]:
-        file = ("file", "a.jpg", picture(size=size))
-        answer = app.post("/api/media", {"description": description}, upload_files=[file], headers=mei.headers)
-        run_jobs(registry)
-        return {"id": answer.json["id"]}
-
-    return upload
 
 
 def atom(app: Any, path: str) -> ET.Element:
@@ -349,22 +318,22 @@ def test_the_site_map_names_what_is_public(app, mei, make_user):
     assert "Sitemap: http://localhost/sitemap.xml" in app.get("/robots.txt").text.splitlines()
 
 
-def test_feeds_and_site_maps_are_read_from_their_indexes(connection, backend):  # noqa: F811
+def test_feeds_and_site_maps_are_read_from_their_indexes(small_site, backend):
     wanted = {
-        "posts USING INDEX ix_posts_public_meals": lambda: newest_meals(connection),
-        "posts USING INDEX ix_posts_account_meals": lambda: newest_of_account(connection, FIRST_ACCOUNT + 5),
-        "post_tags USING COVERING INDEX": lambda: newest_with_tag(connection, COMMON_TAG),
-        "SEARCH posts USING INDEX ix_posts_public_meals": lambda: site_map_parts(connection),
-        "ix_posts_public_meals": lambda: site_map_part(connection, "", "meals", 0),
+        "posts USING INDEX ix_posts_public_meals": lambda: newest_meals(small_site),
+        "posts USING INDEX ix_posts_account_meals": lambda: newest_of_account(small_site, FIRST_ACCOUNT + 5),
+        "post_tags USING COVERING INDEX": lambda: newest_with_tag(small_site, COMMON_TAG),
+        "SEARCH posts USING INDEX ix_posts_public_meals": lambda: site_map_parts(small_site),
+        "ix_posts_public_meals": lambda: site_map_part(small_site, "", "meals", 0),
     }
     for words, read in wanted.items():
-        with plans_of(connection) as plans:
+        with plans_of(small_site) as plans:
             assert read()
         (plan,) = plans
         assert backend == "postgresql" or words in plan, plan
         assert problems_of(plan) == [], plan
     for kind in ("people", "tags"):
-        with plans_of(connection) as plans:
-            site_map_part(connection, "", kind, 0)
+        with plans_of(small_site) as plans:
+            site_map_part(small_site, "", kind, 0)
         # PostgreSQL rightly looks at all of the twenty accounts and forty tags of this site.
         assert backend == "postgresql" or "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in plans[0], plans[0]

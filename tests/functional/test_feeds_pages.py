@@ -10,7 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from mealshare.features.meals.vocabulary import Diet
-from tests.functional.test_feeds import HOSTILE, mei, photo  # noqa: F401
+from tests.functional.hostile_pages import HOSTILE
 
 
 def metas(page: Any) -> dict[str, str]:
@@ -35,7 +35,7 @@ def page_of(app: Any, meal: Any) -> Any:
 
 
 @pytest.mark.parametrize(("path", "feed"), [("/", "/feed"), ("/@mei", "/@mei/feed"), ("/tags/soup", "/tags/soup/feed")])
-def test_pages_lead_to_their_feeds_and_have_a_preview(app, mei, path, feed):  # noqa: F811
+def test_pages_lead_to_their_feeds_and_have_a_preview(app, mei, path, feed):
     mei.post()
     page = app.get(path)
     found = alternates(page)
@@ -50,7 +50,7 @@ def test_pages_lead_to_their_feeds_and_have_a_preview(app, mei, path, feed):  # 
     assert app.get(said["og:image"].removeprefix("http://localhost")).content_type.startswith("image/")
 
 
-def test_a_meal_has_a_preview_and_says_what_it_is(app, mei, photo):  # noqa: F811
+def test_a_meal_has_a_preview_and_says_what_it_is(app, mei, photo):
     meal = mei.post(
         food="Mapo tofu", note="Hot  and\ngood", media=[photo("Red bowl")], diets=["vegan", "low_salt"],
         eaten_at="2026-03-01T19:30:00+08:00", time_zone="Asia/Shanghai",
@@ -100,7 +100,7 @@ def test_every_diet_has_its_name_in_schema_org():
     assert RESTRICTED_DIETS.keys() == set(Diet)
 
 
-def test_who_gets_what_of_a_meal(app, mei, login):  # noqa: F811
+def test_who_gets_what_of_a_meal(app, mei, login):
     login(app, mei)
     for visibility in ("public", "unlisted", "followers", "only_me"):
         meal = mei.post(food="unmistakable", note="words", visibility=visibility)
@@ -115,7 +115,7 @@ def test_who_gets_what_of_a_meal(app, mei, login):  # noqa: F811
 
 
 @pytest.mark.parametrize("warning", [{"spoiler_text": "Raw meat"}, {"sensitive": True}])
-def test_a_preview_keeps_to_the_warning(app, mei, photo, warning):  # noqa: F811
+def test_a_preview_keeps_to_the_warning(app, mei, photo, warning):
     meal = mei.post(food="covered", note="bloody words", media=[photo("blood")], **warning)
     page = page_of(app, meal)
     said, data = metas(page), data_of(page)
@@ -126,7 +126,7 @@ def test_a_preview_keeps_to_the_warning(app, mei, photo, warning):  # noqa: F811
         assert "blood" not in text and "/media/" not in text
 
 
-def test_an_embed_is_a_quotation_with_a_link(app, mei, photo):  # noqa: F811
+def test_an_embed_is_a_quotation_with_a_link(app, mei, photo):
     meal = mei.post(food="<b>Tofu</b>", note="Good", media=[photo()])
     link = alternates(page_of(app, meal))["application/json+oembed"].removeprefix("http://localhost")
     answer = app.get(link)
@@ -153,7 +153,7 @@ def test_an_embed_is_a_quotation_with_a_link(app, mei, photo):  # noqa: F811
         assert app.get("/oembed", {"url": url, "lang": "fr", "format": "json"}).json == found
 
 
-def test_what_cannot_be_embedded_is_a_problem_that_scripts_may_read(app, mei):  # noqa: F811
+def test_what_cannot_be_embedded_is_a_problem_that_scripts_may_read(app, mei):
     meal = mei.post()
     url = meal["url"]
     asked = [
@@ -170,7 +170,7 @@ def test_what_cannot_be_embedded_is_a_problem_that_scripts_may_read(app, mei):  
         assert "no-store" in answer.headers["Cache-Control"]
 
 
-def test_whatever_is_typed_ends_no_element(app, mei):  # noqa: F811
+def test_whatever_is_typed_ends_no_element(app, mei):
     place = {"name": HOSTILE, "city": HOSTILE[:100]}
     meal = mei.post(food=HOSTILE[:140], note=HOSTILE, place=place)
     page = page_of(app, meal)
@@ -226,7 +226,7 @@ def _item(root: Any) -> dict[str, Any]:
     return found
 
 
-def test_a_meal_is_an_entry(app, mei, photo):  # noqa: F811
+def test_a_meal_is_an_entry(app, mei, photo):
     meal = mei.post(
         food="Mapo tofu", note="Hot", media=[photo()], place={"name": "Old Wang"}, eaten_at="2026-03-01T19:30:00Z"
     )  # fmt: skip
@@ -249,7 +249,7 @@ def test_a_meal_is_an_entry(app, mei, photo):  # noqa: F811
     assert person["url"] == person["uid"] == ["http://localhost/@mei"]
 
 
-def test_an_entry_shows_nothing_that_a_warning_covers(app, mei, photo):  # noqa: F811
+def test_an_entry_shows_nothing_that_a_warning_covers(app, mei, photo):
     meal = mei.post(food="covered", spoiler_text="Raw meat", note="bloody words", media=[photo()])
     (entry,) = microformats(page_of(app, meal))
     (feed,) = (item for item in microformats(app.get("/")) if item["type"] == ["h-feed"])

@@ -368,7 +368,7 @@ def test_a_strange_host_changes_no_link(people: SimpleNamespace, run_jobs: Any, 
         for file in (site_folder / "mail").rglob("*.eml")
     ]
     assert len(letters) == 1
-    body = letters[0].get_body().get_content()  # type: ignore[union-attr]
+    body = letters[0].get_body().get_content()
     assert f"{BASE}/password/reset?token=" in body
     assert not FOREIGN_WORDS.search(body)
     created = send_json(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,8 +25,8 @@ from tests.functional.hostile_requests import (
     urlencoded,
     visitor,
 )
+from tests.functional.races import THREADS, at_once, statuses
 
-THREADS = 16
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -39,26 +37,6 @@ def mei(wsgi_app: Router, registry: Any, make_user: Callable[..., SimpleNamespac
     person.program = Somebody(authorization=token(app, person)["Authorization"])
     person.browser = browser_of(registry, person.account_id)
     return person
-
-
-def at_once(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
-    """Let all calls begin at the same moment, each in a thread of its own; none may answer with a 5xx."""
-    gate = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], Answer]) -> Answer:
-        gate.wait(30)
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        answers = list(pool.map(run, calls))
-    for answer in answers:
-        assert answer.status < 500, answer.text
-    return answers
-
-
-def statuses(answers: Sequence[Answer]) -> Counter[int]:
-    """How often each status came."""
-    return Counter(answer.status for answer in answers)
 
 
 def scalar(registry: Any, statement: Any) -> Any:
@@ -139,7 +117,7 @@ def test_patches_of_different_members_all_hold(wsgi_app: Router, mei: Any) -> No
         {"recipe_url": "https://example.org/"}, {"diets": ["vegan"]}, {"tags": ["t"]}, {"place": {"name": "p"}}, {"visibility": "unlisted"},
         {"allergens": {"contains": ["milk"]}}, {"allergens": {"free_from": ["nuts"]}}, {"time_zone": "Asia/Tokyo"}, {"place": {"city": "c", "name": "p"}},
     ]  # fmt: skip
-    answers = at_once([lambda patch=patch: send_json(wsgi_app, "PATCH", path, mei.program, patch) for patch in patches])  # type: ignore[misc]
+    answers = at_once([lambda patch=patch: send_json(wsgi_app, "PATCH", path, mei.program, patch) for patch in patches])
     assert statuses(answers) == {200: THREADS}
     meal = send(wsgi_app, "GET", path, mei.program).json
     assert (meal["food"], meal["note"], meal["meal_type"], meal["spoiler_text"], meal["sensitive"]) == (
@@ -213,7 +191,7 @@ def test_deleted_stays_deleted(wsgi_app: Router, registry: Any, mei: Any, make_u
             ]
             * 2,
             *[lambda path=path, fan=fan: send(wsgi_app, "PUT", f"{path}/like", fan) for fan in fans],
-        ]  # type: ignore[list-item]
+        ]
         answers = at_once(calls)
         assert statuses(answers[:4]) == {204: 1, 404: 3}
         assert send(wsgi_app, "GET", path, mei.program).status == 404

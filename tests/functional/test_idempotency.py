@@ -20,7 +20,7 @@ from mealshare.features.accounts.models import Account, Grant
 from mealshare.features.meals.models import Post
 from mealshare.features.media.models import Media
 from tests.functional.hostile_requests import Somebody, multipart, send, send_json
-from tests.functional.test_hostile_races import THREADS, at_once, statuses
+from tests.functional.races import THREADS, at_once, statuses
 
 POSTS = Post.__table__
 #: Operations whose key is not heeded, and why.

@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Engine, create_engine, text
 
-from tests.functional.test_hostile_races import THREADS
-from tests.functional.test_reactions_races import until_somebody_waits
+from tests.functional.races import THREADS, until_somebody_waits
 from tests.people import PASSWORD
 from tests.sites import RunningSite, running_site
 

@@ -18,7 +18,7 @@ from mealshare.features.meals.models import Meal, Post, PostTag, Tag
 from mealshare.features.meals.schemas import MealInput
 from mealshare.features.meals.service_visibility import VisibilityService
 from tests.functional.hostile_requests import browser_of, send_json
-from tests.functional.test_hostile_races import THREADS, at_once
+from tests.functional.races import THREADS, at_once
 
 ALL = ("public", "unlisted", "followers", "only_me")
 

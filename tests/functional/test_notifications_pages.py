@@ -20,8 +20,8 @@ from mealshare.features.notifications.models import Notification, NotificationTy
 from mealshare.features.notifications.queries import UNREAD, WINDOW_ROWS, notices
 from mealshare.features.social.models import Mute
 from tests.functional.noticing import Person, make_person
-from tests.plans import take_statistics
-from tests.small_site import plans_of, problems_of
+from tests.plans import plans_of, take_statistics
+from tests.small_site import problems_of
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FIRST = 1_000_000

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, func, select, text, update
+from sqlalchemy import create_engine, func, select, update
 
 from mealshare import main
 from mealshare.features.accounts.models import Account
@@ -24,7 +23,7 @@ from mealshare.features.meals.schemas import MealInput, PlaceInput
 from mealshare.features.reactions.models import Like, Want
 from mealshare.features.social.models import Follow
 from tests.functional.hostile_requests import Answer, browser_of, send, send_json
-from tests.functional.test_hostile_races import THREADS, at_once
+from tests.functional.races import THREADS, at_once, until_somebody_waits
 from tests.people import add_user
 from tests.sites import site_settings
 
@@ -161,19 +160,6 @@ def test_nobody_waits_in_a_circle(registry: Any, work: Any, make_user: Any, back
         copying.result(30)
     counts, there = counted(registry["engine"], original)
     assert counts == there == {"likes": 0, "copies": {"post": 2}.get(change, 0), "comments": 0}
-
-
-def until_somebody_waits(registry: Any, backend: str) -> None:
-    """Return when a transaction waits for another; on SQLite there is but one, and nothing to see."""
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    for _ in range(200 if backend == "postgresql" else 0):
-        with registry["engine"].connect() as connection:
-            if connection.scalar(waiting):
-                return
-        time.sleep(0.05)
-    assert backend == "sqlite", "nobody waits"
 
 
 @pytest.fixture

@@ -19,10 +19,9 @@ from mealshare.features.search.queries import (
     places,
     question,
 )
-from tests.plans import take_statistics
-from tests.small_site import FIRST_ACCOUNT, FIRST_MEAL, ME, MEALS, MIDDLE, connection, plans_of, problems_of
+from tests.plans import plans_of, take_statistics
+from tests.small_site import FIRST_ACCOUNT, FIRST_MEAL, ME, MEALS, MIDDLE, problems_of
 
-__all__ = ["connection"]
 WINDOWS = (Window(), Window(max_id=MIDDLE), Window(min_id=MIDDLE))
 
 
@@ -45,35 +44,35 @@ def plan_of(connection, ask, *arguments, **values):
     return found, plan
 
 
-def test_searches_are_read_from_their_indexes(connection, registry, work, backend):
+def test_searches_are_read_from_their_indexes(small_site, registry, work, backend):
     index_words(registry, work)
     words = "pk_meal_words" if backend == "postgresql" else "SCAN meal_words VIRTUAL TABLE INDEX"
     for viewer in (ANONYMOUS, ME):
-        public, more, values = MealWords().narrow(connection, PUBLIC, "soup")
+        public, more, values = MealWords().narrow(small_site, PUBLIC, "soup")
         for window in WINDOWS:
             for found in (FOUND[backend], public):
-                page, plan = plan_of(connection, found.page, window, viewer, *more, **values)
+                page, plan = plan_of(small_site, found.page, window, viewer, *more, **values)
                 assert len(page.items) == 20
                 assert words in plan and problems_of(plan) == [], plan
-        rare = question(connection, "rare")
-        page, plan = plan_of(connection, FOUND[backend].page, Window(), viewer, words=rare)
+        rare = question(small_site, "rare")
+        page, plan = plan_of(small_site, FOUND[backend].page, Window(), viewer, words=rare)
         assert 0 < len(page.items) <= 5
         assert ("ix_meal_words_words" if backend == "postgresql" else words) in plan, plan
         # PostgreSQL sorts the few that it found.
         assert not [line for line in problems_of(plan) if "Sort" not in line or backend == "sqlite"], plan
 
-        filtered = MealWords()(connection, "soup")
-        page, plan = plan_of(connection, OF_ACCOUNT.page, Window(), viewer, filtered, account=ME)
+        filtered = MealWords()(small_site, "soup")
+        page, plan = plan_of(small_site, OF_ACCOUNT.page, Window(), viewer, filtered, account=ME)
         assert len(page.items) == 20
         # At this size PostgreSQL may as well sort all that the person has.
         assert not [line for line in problems_of(plan) if "Sort" not in line or backend == "sqlite"], plan
         assert backend == "postgresql" or "ix_posts_account_meals" in plan, plan
 
-        persons, plan = plan_of(connection, people, "p", 5, viewer)
+        persons, plan = plan_of(small_site, people, "p", 5, viewer)
         assert [person.account_id for person in persons] == [FIRST_ACCOUNT + 19 - number for number in range(5)]
         assert backend == "postgresql" or problems_of(plan) == [], plan
-        spots, plan = plan_of(connection, places, "place", 5, viewer)
+        spots, plan = plan_of(small_site, places, "place", 5, viewer)
         assert len(spots) == 5
         assert "ix_posts_place_key" in plan and not [line for line in problems_of(plan) if "posts" in line], plan
-    tags, plan = plan_of(connection, top_tags, 5, "t")
+    tags, plan = plan_of(small_site, top_tags, 5, "t")
     assert len(tags) == 5 and problems_of(plan) == [], plan

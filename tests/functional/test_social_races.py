@@ -14,9 +14,9 @@ from mealshare.features.accounts.visibility import ANONYMOUS
 from mealshare.features.social.models import Block, Follow, Mute
 from mealshare.features.social.queries import BLOCKS, FOLLOWERS, FOLLOWING, MUTES, REQUESTS
 from tests.functional.hostile_requests import browser_of, send, send_json
-from tests.functional.test_hostile_races import THREADS, at_once
-from tests.plans import take_statistics
-from tests.small_site import plans_of, problems_of
+from tests.functional.races import THREADS, at_once
+from tests.plans import plans_of, take_statistics
+from tests.small_site import problems_of
 
 FOLLOWED = 1_000
 

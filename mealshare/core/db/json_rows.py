@@ -9,15 +9,15 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 
-class json_object(FunctionElement[Any]):  # noqa: N801  Named like the SQL function.
-    """``json_object('key', value, ...)``."""
+class JsonObject(FunctionElement[Any]):
+    """``JsonObject('key', value, ...)``: a JSON object of a row's values."""
 
     type = JSON()
     name = "json_object"
     inherit_cache = True
 
 
-class json_list(FunctionElement[Any]):  # noqa: N801
+class JsonList(FunctionElement[Any]):
     """An aggregate: the values of the group as a JSON array, in no order (NULL or [] for an empty group)."""
 
     type = JSON()
@@ -25,13 +25,13 @@ class json_list(FunctionElement[Any]):  # noqa: N801
     inherit_cache = True
 
 
-@compiles(json_object)
+@compiles(JsonObject)
 def _object(element: Any, compiler: Any, **options: Any) -> str:
     function = "json_build_object" if compiler.dialect.name == "postgresql" else "json_object"
     return f"{function}({compiler.process(element.clauses, **options)})"
 
 
-@compiles(json_list)
+@compiles(JsonList)
 def _list(element: Any, compiler: Any, **options: Any) -> str:
     function = "json_agg" if compiler.dialect.name == "postgresql" else "json_group_array"
     return f"{function}({compiler.process(element.clauses, **options)})"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import re
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
-from mealshare.core.ratelimit.breaker import Breaker
+from mealshare.core.ratelimit.breaker import FAILED, Breaker
 from mealshare.core.ratelimit.interface import Count, HitStorage, Window
 from mealshare.core.ratelimit.memory import BoundedMemoryStorage
 
@@ -21,6 +21,8 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _LONGEST = 31 * 86_400
 #: Guesses and mails: these never become free.  While the storage is away each process counts them for itself.
 GUARDED = frozenset({"login_account", "login_address", "login_all", "signup", "reset"})
+
+log = logging.getLogger(__name__)
 
 #: A limit's name, and the parts that say who is counted.
 Asked = tuple[str, ...]
@@ -48,11 +50,6 @@ class Decision(NamedTuple):
     retry_after: int
     name: str
     seconds: int
-
-    @property
-    def reset_at(self) -> datetime:
-        """``reset`` as a date."""
-        return datetime.fromtimestamp(self.reset, UTC)
 
 
 class RateLimiter:
@@ -101,10 +98,12 @@ class RateLimiter:
                 self._breaker.worked()
 
     def healthy(self) -> bool:
-        """Whether hits can be counted now."""
+        """Whether hits can be counted now; if not, the log says why."""
         try:
             self.storage.check()
         except Exception:
+            # Whatever a client library raises: it is not to be counted on.
+            log.warning(FAILED, exc_info=True)
             return False
         return True
 

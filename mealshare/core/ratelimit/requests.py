@@ -22,14 +22,17 @@ from functools import lru_cache
 from typing import Any
 
 from pyramid.request import Request
+from pyramid.response import Response
 
+from mealshare.core.derivers import View, deriver
 from mealshare.core.errors import TooMany
 from mealshare.core.ratelimit.limiter import Decision, RateLimiter
+from mealshare.core.security.csrf import SAFE_METHODS
+from mealshare.core.security.policy import identity_if_known
 
 GENERAL, WRITE, ADDRESS = "api", "write", "address"
 #: The classes that an operation or a page may be of; ``GENERAL`` adds nothing to what every operation counts for.
 CLASSES = frozenset({GENERAL, WRITE, "search", "batch", "stream"})
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: In the environ, because a request that is tried again after a conflict is still one request.
 _SPENT = "mealshare.ratelimit.spent"
 
@@ -86,14 +89,12 @@ def spend_for(request: Request, names: Sequence[str]) -> Spent | None:
 
 def _account(request: Request) -> int | None:
     """The id of the account; None for a visitor, and for one whose token does not count."""
-    try:
-        identity: Any = request.identity
-    except Exception:  # A bad token, or a database that does not answer; another place reports that.
-        return None
-    return None if identity is None else int(identity.account_id)
+    identity = identity_if_known(request)
+    return None if identity is None else identity.account_id
 
 
-def limited(view: Any, info: Any) -> Any:
+@deriver("limit")
+def limited(view: View, info: Any) -> View:
     """View deriver: what pages change counts with what the API changes, and is refused with it (429).
 
     The option ``limit`` of a view names another class, also for reading; ``None`` leaves it out, where a narrower limit
@@ -109,7 +110,7 @@ def limited(view: Any, info: Any) -> Any:
         raise ValueError(f"there is no class of limits called {given!r}")
     names, reads = (given,), "limit" in info.options
 
-    def wrapped(context: Any, request: Request) -> Any:
+    def wrapped(context: Any, request: Request) -> Response:
         environ = request.environ
         if (reads or environ["REQUEST_METHOD"] not in SAFE_METHODS) and not environ["PATH_INFO"].startswith("/api/"):
             spent = spend_for(request, names)
@@ -118,10 +119,6 @@ def limited(view: Any, info: Any) -> Any:
         return view(context, request)
 
     return wrapped
-
-
-# An option that Pyramid would otherwise not know.
-limited.options = ("limit",)  # type: ignore[attr-defined]
 
 
 def address_key(address: str | None) -> str:

@@ -26,9 +26,11 @@ from pyramid.config import Configurator
 from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
 from pyramid.interfaces import ICSRFStoragePolicy
 from pyramid.request import Request
+from pyramid.response import Response
 from pyramid.viewderivers import INGRESS
 from zope.interface import implementer
 
+from mealshare.core.derivers import View, deriver
 from mealshare.core.errors import BadRequest
 from mealshare.core.security.cookies import CookieJar
 from mealshare.core.security.policy import has_bearer
@@ -38,7 +40,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 COOKIE = "csrf"
 FIELD = "csrf_token"
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
-_NEW_TOKEN = "_mealshare_csrf_token"  # noqa: S105
+#: Where a request keeps the token that it has just made, which its cookies do not have yet.
+_JUST_MADE = "_mealshare_csrf_token"
 
 
 @implementer(ICSRFStoragePolicy)
@@ -55,7 +58,7 @@ class CsrfTokens:
         session = self.jar.get(request, self.session_cookie)
         if session and request.identity is not None:
             return self.signer.sign(session)
-        known: str | None = request.__dict__.get(_NEW_TOKEN) or self.jar.get(request, COOKIE)
+        known: str | None = request.__dict__.get(_JUST_MADE) or self.jar.get(request, COOKIE)
         if known and 20 <= len(known) <= 64:
             return known
         return self.new_csrf_token(request)
@@ -63,7 +66,7 @@ class CsrfTokens:
     def new_csrf_token(self, request: Request) -> str:
         """A fresh token for a visitor, with its cookie."""
         token = secrets.token_urlsafe(24)
-        request.__dict__[_NEW_TOKEN] = token
+        request.__dict__[_JUST_MADE] = token
         request.add_response_callback(lambda _request, response: self.jar.set(response, COOKIE, token, max_age=None))
         return token
 
@@ -121,13 +124,14 @@ def _is_api(request: Request) -> bool:
     return path.startswith("/api/")
 
 
-def csrf_first(view: Any, info: Any) -> Any:
+@deriver("require_csrf")
+def csrf_first(view: View, info: Any) -> View:
     """View deriver: check before the permission is asked, so that a forged request learns nothing."""
     if info.options.get("require_csrf") is False or info.exception_only:
         return view
     origin: str = info.registry["base_url"]
 
-    def wrapped(context: Any, request: Request) -> Any:
+    def wrapped(context: Any, request: Request) -> Response:
         if request.method not in SAFE_METHODS:
             if not is_exempt(request):
                 check_csrf(request, origin)
@@ -137,9 +141,6 @@ def csrf_first(view: Any, info: Any) -> Any:
         return view(context, request)
 
     return wrapped
-
-
-csrf_first.options = ("require_csrf",)  # type: ignore[attr-defined]
 
 
 def includeme(config: Configurator) -> None:

@@ -54,7 +54,7 @@ class Denial(StrEnum):
 Predicate = Callable[[Identity | None, Any], Denial | None]
 
 
-class DeniedBecause(Denied):  # type: ignore[misc]
+class DeniedBecause(Denied):
     """A denial that carries its reason."""
 
     def __new__(cls, reason: Denial, permission: str) -> DeniedBecause:

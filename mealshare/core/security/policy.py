@@ -7,6 +7,7 @@ cookie.  Both ways are authenticators that a feature registers with ``config.add
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,17 +16,21 @@ from pyramid.config import Configurator
 from pyramid.interfaces import ISecurityPolicy
 from pyramid.request import Request
 from pyramid.security import Allowed
+from sqlalchemy.exc import SQLAlchemyError
 from zope.interface import implementer
 
 from mealshare.core.security.identity import AuthMethod, Identity
 from mealshare.core.security.permissions import Denial, DeniedBecause, RuleBook
 
 Authenticator = Callable[[Request], Identity | None]
+IDENTITY_FAILED = "identity.failed"
 #: Kept on the request, not in the environ: a retried request has the same environ and must ask again.
 _IDENTITY = "_mealshare_identity"
 _WITHHELD = "_mealshare_withheld"
 #: Two headers arrive as one, joined by a comma.
 _BEARER = re.compile(r"(?:^|,[ \t]*)bearer(?:[ \t,]|$)", re.IGNORECASE)
+
+log = logging.getLogger(__name__)
 
 
 class AuthenticationFailed(Exception):
@@ -81,6 +86,23 @@ class SecurityPolicy:
     def forget(self, request: Request, **kw: Any) -> list[tuple[str, str]]:
         """Nothing: see `remember`."""
         return []
+
+
+def identity_if_known(request: Request) -> Identity | None:
+    """Who asks, for what goes on in any case: error pages, the choice of a language, counting.  Never raises.
+
+    None also where it cannot be found out.  A token that does not count and a database that is away are told by whatever
+    cannot go on without them; anything else is logged here.
+    """
+    try:
+        identity: Identity | None = request.identity
+    except (AuthenticationFailed, SQLAlchemyError):
+        return None
+    except Exception:
+        # An error page that fails itself would tell nobody anything.
+        log.exception(IDENTITY_FAILED)
+        return None
+    return identity
 
 
 def has_bearer(request: Request) -> bool:

@@ -25,16 +25,8 @@ from mealshare.features.accounts.factory import (
 from mealshare.features.accounts.present import login_out, person_out, profile_out, tokens_out
 from mealshare.features.accounts.resources import PersonContext, Users, viewer_of
 from mealshare.features.accounts.rules import AccountPermission
-from mealshare.features.accounts.schemas import (
-    LoginInput,
-    LoginOut,
-    PersonOut,
-    ProfileOut,
-    ProfilePatch,
-    RefreshInput,
-    RegisterInput,
-    TokensOut,
-)
+from mealshare.features.accounts.schemas import LoginInput, ProfilePatch, RefreshInput, RegisterInput
+from mealshare.features.accounts.schemas_out import LoginOut, PersonOut, ProfileOut, TokensOut
 from mealshare.features.accounts.service_registration import Application
 from mealshare.features.accounts.service_tokens import RefreshRefused, TokenService
 

@@ -15,7 +15,7 @@ from mealshare.core import clock
 from mealshare.core.errors import NotFound
 from mealshare.core.ids import parse_id
 from mealshare.core.security.identity import AuthMethod, Identity
-from mealshare.features.accounts import queries
+from mealshare.features.accounts import queries_access
 from mealshare.features.accounts.devices import describe
 from mealshare.features.accounts.entry import leave, renew
 from mealshare.features.accounts.factory import (
@@ -29,14 +29,8 @@ from mealshare.features.accounts.factory import (
 )
 from mealshare.features.accounts.present import device_out, new_token_out, personal_token_out, tokens_out
 from mealshare.features.accounts.rules import AccountPermission, scopes_for
-from mealshare.features.accounts.schemas import (
-    DeviceOut,
-    NewPersonalTokenOut,
-    PasswordChangedOut,
-    PasswordInput,
-    PersonalTokenOut,
-    TokenInput,
-)
+from mealshare.features.accounts.schemas import PasswordInput, TokenInput
+from mealshare.features.accounts.schemas_out import DeviceOut, NewPersonalTokenOut, PasswordChangedOut, PersonalTokenOut
 from mealshare.features.accounts.service_personal import Wanted
 from mealshare.features.accounts.service_sessions import end_devices
 
@@ -44,25 +38,25 @@ from mealshare.features.accounts.service_sessions import end_devices
 NO_STORE = (("Cache-Control", "no-store"),)
 TOKENS, DEVICES = ("tokens",), ("devices",)
 SIGN_IN = ("no_personal_token",)
+#: What is common to all that ends something: whoever has used up the limit for changes must still be able to.
+END: dict[str, Any] = {"request_method": "DELETE", "limit": "api", "status": 204}
+LIST: dict[str, Any] = {"request_method": "GET", "query": PagedQuery, "paged": True, "errors": SIGN_IN}
 
 
 @api_view(
     route_name="api.tokens",
-    request_method="GET",
     permission=AccountPermission.LIST_TOKENS,
-    query=PagedQuery,
     returns=list[PersonalTokenOut],
-    paged=True,
     tags=TOKENS,
-    errors=SIGN_IN,
     links=(Link("api.tokens.item", id="$response.body#/0/id"),),
     summary="List your personal tokens",
     description="Newest first; those that have expired stay in the list for 30 days. The tokens themselves are not in "
     "it: each is shown once, to whoever makes it. Takes a browser or a program that signed in.",
+    **LIST,
 )
 def list_tokens(context: Any, request: Request, query: PagedQuery) -> Reply:
     """The personal tokens of whoever asks."""
-    page = queries.tokens_of(request.conn, request.identity.account_id, query.window())
+    page = queries_access.tokens_of(request.conn, request.identity.account_id, query.window())
     return Reply(list(map(personal_token_out, page.items)), headers=page_headers(request, page))
 
 
@@ -93,14 +87,12 @@ def make_token(context: Any, request: Request, body: TokenInput) -> Reply:
 
 @api_view(
     route_name="api.tokens",
-    request_method="DELETE",
     permission=AccountPermission.CHANGE_TOKENS,
-    limit="api",
-    status=204,
     tags=TOKENS,
     errors=SIGN_IN,
     summary="Revoke all personal tokens",
     description="At once. Doing it twice changes nothing.",
+    **END,
 )
 def revoke_tokens(context: Any, request: Request) -> None:
     """End all of them."""
@@ -119,7 +111,7 @@ def revoke_tokens(context: Any, request: Request) -> None:
 )
 def show_token(context: Any, request: Request) -> PersonalTokenOut:
     """One of them."""
-    token = queries.token_of(request.conn, request.identity.account_id, id_in(request))
+    token = queries_access.token_of(request.conn, request.identity.account_id, id_in(request))
     if token is None:
         raise NotFound
     return personal_token_out(token)
@@ -127,14 +119,12 @@ def show_token(context: Any, request: Request) -> PersonalTokenOut:
 
 @api_view(
     route_name="api.tokens.item",
-    request_method="DELETE",
     permission=AccountPermission.CHANGE_TOKENS,
-    limit="api",
-    status=204,
     tags=TOKENS,
     errors=(*SIGN_IN, "precondition_failed"),
     summary="Revoke a personal token",
     description="At once: the next request with it is 401 `token_unknown`.",
+    **END,
 )
 def revoke_token(context: Any, request: Request) -> None:
     """End one of them."""
@@ -146,21 +136,18 @@ def revoke_token(context: Any, request: Request) -> None:
 
 @api_view(
     route_name="api.devices",
-    request_method="GET",
     permission=AccountPermission.LIST_DEVICES,
-    query=PagedQuery,
     returns=list[DeviceOut],
-    paged=True,
     tags=DEVICES,
-    errors=SIGN_IN,
     links=(Link("api.device", id="$response.body#/0/id"),),
     summary="List what is signed in",
     description="Browsers and programs, the one that signed in last first. Personal tokens are a list of their own.",
+    **LIST,
 )
 def list_devices(context: Any, request: Request, query: PagedQuery) -> Reply:
     """Browsers and programs."""
     me, now, auth = request.identity, clock.now(), auth_settings(request)
-    page = queries.devices_of(
+    page = queries_access.devices_of(
         request.conn, me.account_id, query.window(), now, now - auth.session_idle, now - auth.refresh_idle
     )
     devices = [
@@ -171,14 +158,12 @@ def list_devices(context: Any, request: Request, query: PagedQuery) -> Reply:
 
 @api_view(
     route_name="api.devices",
-    request_method="DELETE",
     permission=AccountPermission.END_DEVICES,
-    limit="api",
-    status=204,
     tags=DEVICES,
     errors=SIGN_IN,
     summary="Sign out everywhere else",
     description="Ends all but the one that asks. Links to set a new password end as well; personal tokens do not.",
+    **END,
 )
 def end_other_devices(context: Any, request: Request) -> None:
     """Sign all others out."""
@@ -187,14 +172,12 @@ def end_other_devices(context: Any, request: Request) -> None:
 
 @api_view(
     route_name="api.device",
-    request_method="DELETE",
     permission=AccountPermission.END_DEVICES,
-    limit="api",
-    status=204,
     tags=DEVICES,
     errors=SIGN_IN,
     summary="Sign a device out",
     description="At once, with all its tokens. The one that asks may end itself as well.",
+    **END,
 )
 def end_device(context: Any, request: Request) -> None:
     """Sign one of them out."""
@@ -208,7 +191,7 @@ def end_device(context: Any, request: Request) -> None:
 @api_view(
     route_name="api.user.password",
     request_method="PUT",
-    permission=AccountPermission.CHANGE_PASSWORD,
+    permission=AccountPermission.CHANGE_SIGN_IN,
     limit="api",
     body=PasswordInput,
     returns=PasswordChangedOut,
@@ -230,7 +213,7 @@ def change_password(context: Any, request: Request, body: PasswordInput) -> Repl
         renew(request, me.account_id)
         return Reply(PasswordChangedOut(None), headers=NO_STORE, etag=NO_ETAG)
     # Read again, because the generation is another one now.
-    person = queries.credentials_of(request.conn, me.account_id)
+    person = queries_access.credentials_of(request.conn, me.account_id)
     if person is None:
         raise NotFound
     pair = token_service(request).grant(person, client, me.scopes)

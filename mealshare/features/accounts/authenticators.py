@@ -25,7 +25,7 @@ from mealshare.core.security.policy import AuthenticationFailed, bearer_token, s
 from mealshare.core.security.tokens import PERSONAL_PREFIX, hash_token, is_personal_token
 from mealshare.core.settings import settings_of
 from mealshare.core.work import Work
-from mealshare.features.accounts import queries
+from mealshare.features.accounts import queries_access
 from mealshare.features.accounts.rules import SEEING, Scope, scopes_now
 from mealshare.features.accounts.service_personal import PersonalTokenService
 from mealshare.features.accounts.service_sessions import SessionService
@@ -98,7 +98,7 @@ def _by_access_token(request: Request, token: str) -> Identity:
         raise AuthenticationFailed(error.code) from None
     account_id, grant_id = _number(claims.subject), _number(claims.grant_id)
     values = {"grant_id": grant_id, "account_id": account_id, "generation": claims.generation, "now": clock.now()}
-    row = fetch_one(request.conn, queries.GRANT_IDENTITY, values)
+    row = fetch_one(request.conn, queries_access.GRANT_IDENTITY, values)
     if row is None:
         raise AuthenticationFailed("token_revoked")
     # Of the row and not of the claims: both were the same when the token was made, and only the row can change.
@@ -108,7 +108,10 @@ def _by_access_token(request: Request, token: str) -> Identity:
 def _by_personal_token(request: Request, token: str) -> Identity:
     if not is_personal_token(token):
         raise AuthenticationFailed("token_malformed")
-    row, moment = fetch_one(request.conn, queries.PERSONAL_IDENTITY, {"token_hash": hash_token(token)}), clock.now()
+    row, moment = (
+        fetch_one(request.conn, queries_access.PERSONAL_IDENTITY, {"token_hash": hash_token(token)}),
+        clock.now(),
+    )
     if row is None:
         raise AuthenticationFailed("token_unknown")
     if row.suspended_at is not None:
@@ -148,7 +151,7 @@ def add_identity_column(config: Configurator, name: str, column: ColumnElement[A
 def _session_identity(registry: Registry) -> Select[Any]:
     statement: Select[Any] | None = registry.get("session_identity")
     if statement is None:
-        statement = queries.SESSION_IDENTITY.add_columns(*registry["identity_columns"].values())
+        statement = queries_access.SESSION_IDENTITY.add_columns(*registry["identity_columns"].values())
         registry["session_identity"] = statement
     return statement
 

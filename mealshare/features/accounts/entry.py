@@ -15,7 +15,7 @@ from mealshare.core.security.policy import set_identity
 from mealshare.core.security.redirects import safe_next
 from mealshare.features.accounts.authenticators import SESSION_COOKIE, session_token
 from mealshare.features.accounts.factory import auth_settings, client_of, session_service
-from mealshare.features.accounts.queries import Credentials
+from mealshare.features.accounts.queries_access import Credentials
 
 #: Called with the request, which acts for the account from here on, and the account's id; a path that it returns is
 #: where the reader is sent.

@@ -9,7 +9,7 @@ from pyramid.registry import Registry
 
 from mealshare.core.mail import MailRefused, Message
 from mealshare.core.settings import settings_of
-from mealshare.features.accounts import queries
+from mealshare.features.accounts import queries_access
 from mealshare.features.accounts.factory import letters
 from mealshare.features.accounts.service_passwords import make_reset
 from mealshare.features.accounts.service_sessions import sweep
@@ -34,7 +34,7 @@ def mail_reset_link(registry: Registry, payload: dict[str, Any]) -> None:
     """
     settings = settings_of(registry, AuthSettings)
     with registry["open_work"]() as work:
-        person = queries.credentials(work.connection, payload["email"])
+        person = queries_access.credentials(work.connection, payload["email"])
         if person is None or person.suspended:
             return
         token = make_reset(work, settings, person.account_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mealshare.core.i18n import _, translate
 from mealshare.core.mail import Message
 from mealshare.core.work import Work
-from mealshare.features.accounts.queries import Credentials
+from mealshare.features.accounts.queries_access import Credentials
 
 SEND = "mail.send"
 

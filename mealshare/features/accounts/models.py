@@ -13,6 +13,9 @@ from mealshare.core.db import Base, Id, UTCDateTime, Word, one_of
 from mealshare.core.ids import new_id
 from mealshare.core.security.identity import Role
 
+#: The domain of an account of this site.
+LOCAL = ""
+
 
 class Account(Base):
     """A person as others see them; every social foreign key points here."""
@@ -20,8 +23,8 @@ class Account(Base):
     __tablename__ = "accounts"
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False, default=new_id)
     username: Mapped[str] = mapped_column(String(100))
-    #: '' for an account of this site.
-    domain: Mapped[str] = mapped_column(String(253), default="")
+    #: `LOCAL` for an account of this site.
+    domain: Mapped[str] = mapped_column(String(253), default=LOCAL)
     display_name: Mapped[str] = mapped_column(String(100), default="")
     bio: Mapped[str] = mapped_column(Text, default="")
     bio_html: Mapped[str] = mapped_column(Text, default="")

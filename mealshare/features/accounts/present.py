@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from mealshare.core.dates import rfc3339
-from mealshare.features.accounts.queries import Credentials, DeviceRow, PersonContext, Profile, TokenRow
+from mealshare.features.accounts.queries import PersonContext, Profile
+from mealshare.features.accounts.queries_access import Credentials, DeviceRow, TokenRow
 from mealshare.features.accounts.rules import in_order
-from mealshare.features.accounts.schemas import (
+from mealshare.features.accounts.schemas_out import (
     DeviceOut,
     LoginOut,
     NewPersonalTokenOut,

@@ -43,8 +43,8 @@ class AccountPermission(Permission):
     LIST_DEVICES = "accounts:list_devices"
     #: Sign them out.
     END_DEVICES = "accounts:end_devices"
-    #: Change the password, by giving the current one.
-    CHANGE_PASSWORD = "accounts:change_password"  # noqa: S105
+    #: Change what one signs in with: the password, by giving the current one.
+    CHANGE_SIGN_IN = "accounts:change_sign_in"
 
 
 def with_scope(scope: Scope) -> Predicate:
@@ -95,5 +95,5 @@ RULES: Mapping[Permission, Predicate] = {
     AccountPermission.CHANGE_TOKENS: _signed_in_with(Scope.WRITE),
     AccountPermission.LIST_DEVICES: _signed_in_with(Scope.READ),
     AccountPermission.END_DEVICES: _signed_in_with(Scope.WRITE),
-    AccountPermission.CHANGE_PASSWORD: _signed_in_with(Scope.WRITE),
+    AccountPermission.CHANGE_SIGN_IN: _signed_in_with(Scope.WRITE),
 }

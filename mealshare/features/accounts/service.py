@@ -15,9 +15,9 @@ from mealshare.core.security.identity import Role
 from mealshare.core.security.passwords import hash_password
 from mealshare.core.text import extract_mentions, render_note, tag_path
 from mealshare.core.work import Work
-from mealshare.features.accounts import checks, queries
+from mealshare.features.accounts import checks, queries, queries_access
 from mealshare.features.accounts.events import AccountRegistered, ProfileChanged, RoleChanged
-from mealshare.features.accounts.models import Account, User
+from mealshare.features.accounts.models import LOCAL, Account, User
 from mealshare.features.accounts.service_sessions import end_all_access
 
 #: A name in the words about oneself costs a look-up only so many times.
@@ -43,7 +43,7 @@ class AccountService:
         self.work = work
         self.base_url = base_url
 
-    def create(self, new: NewAccount) -> queries.Credentials:
+    def create(self, new: NewAccount) -> queries_access.Credentials:
         """Make the account; its display name is the username until the person chooses another.
 
         Raises InputInvalid with ``username_taken`` or ``email_unusable`` when somebody else has it, be it since a
@@ -67,7 +67,7 @@ class AccountService:
         except IntegrityError:
             raise self._clash(new) from None
         self.work.publish(AccountRegistered(account.id, account.username))
-        return queries.Credentials(
+        return queries_access.Credentials(
             account.id, account.username, account.display_name, None, account.url, new.email, new.password_hash,
             new.role, new.locale, new.time_zone, user.generation, suspended=False,
         )  # fmt: skip
@@ -114,7 +114,7 @@ class AccountService:
         found = session.scalar(
             select(Account.id)
             .join(User, User.id == Account.id)
-            .where(func.lower(Account.username) == username.lower(), Account.domain == queries.LOCAL)
+            .where(func.lower(Account.username) == username.lower(), Account.domain == LOCAL)
         )
         if found is None:
             raise NotFound
@@ -138,7 +138,7 @@ class AccountService:
 def create_user(
     work: Work, base_url: str, *, username: str, email: str, password: str, role: Role = Role.USER,
     locale: str | None = None, time_zone: str = "UTC",
-) -> queries.Credentials:  # fmt: skip
+) -> queries_access.Credentials:  # fmt: skip
     """Make an account from what an administrator typed; nobody becomes an administrator in any other way.
 
     Raises InputInvalid with all that is wrong.  Give a fresh ``work``: its transaction begins after the hashing.

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from mealshare.core.errors import DomainError, Forbidden, TooMany
 from mealshare.core.ratelimit import RateLimiter, address_key
 from mealshare.core.security.passwords import hash_password, needs_rehash, verify_password
-from mealshare.features.accounts.queries import Credentials, credentials
+from mealshare.features.accounts.queries_access import Credentials, credentials
 from mealshare.features.accounts.usernames import normalise_username
 
 

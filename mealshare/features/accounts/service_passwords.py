@@ -11,7 +11,7 @@ from mealshare.core.ratelimit import RateLimiter
 from mealshare.core.security.passwords import hash_password
 from mealshare.core.security.tokens import hash_token, new_token
 from mealshare.core.work import Work
-from mealshare.features.accounts import checks, queries
+from mealshare.features.accounts import checks, queries_access
 from mealshare.features.accounts.events import PasswordChanged
 from mealshare.features.accounts.mails import Letters
 from mealshare.features.accounts.models import PasswordReset, User
@@ -27,12 +27,14 @@ class NewPasswords:
         self.connection = connection
         self.limiter = limiter
 
-    def for_owner(self, account_id: int, current: str, new: str, address: str) -> tuple[queries.Credentials, str]:
+    def for_owner(
+        self, account_id: int, current: str, new: str, address: str
+    ) -> tuple[queries_access.Credentials, str]:
         """Who it is, and the hash of ``new``, for somebody signed in who knows the ``current`` password.
 
         Raises InputInvalid, or TooMany: whoever found an open browser must not guess the password in it.
         """
-        person = queries.credentials_of(self.connection, account_id)
+        person = queries_access.credentials_of(self.connection, account_id)
         if person is None:
             raise NotFound
         spend_attempt(self.limiter, f"account:{account_id}", address)
@@ -42,16 +44,16 @@ class NewPasswords:
             raise InputInvalid.of("current_password", "password_wrong") from None
         return person, _hash_for(person, new)
 
-    def for_reset(self, token: str, new: str) -> tuple[int, queries.Credentials, str]:
+    def for_reset(self, token: str, new: str) -> tuple[int, queries_access.Credentials, str]:
         """The id of the link, whom it is for, and the hash of ``new`` for them; raises NotFound or InputInvalid."""
         found = self.reset(token)
         if found is None:
             raise NotFound("reset_invalid")
         return *found, _hash_for(found[1], new)
 
-    def reset(self, token: str) -> tuple[int, queries.Credentials] | None:
+    def reset(self, token: str) -> tuple[int, queries_access.Credentials] | None:
         """The id of the link with that token and whom it is for; None if it is unknown, used or too old."""
-        return queries.reset_credentials(self.connection, hash_token(token), clock.now())
+        return queries_access.reset_credentials(self.connection, hash_token(token), clock.now())
 
 
 class PasswordService:
@@ -61,7 +63,7 @@ class PasswordService:
         self.work = work
         self.letters = letters
 
-    def change(self, person: queries.Credentials, password_hash: str) -> None:
+    def change(self, person: queries_access.Credentials, password_hash: str) -> None:
         """Set the new password; sessions, grants and reset links end, and a mail tells the owner."""
         values = {"password_hash": password_hash, "generation": User.generation + 1}
         self.work.session.execute(update(User).where(User.id == person.account_id).values(values))
@@ -69,7 +71,7 @@ class PasswordService:
         self.letters.password_changed(self.work, person)
         self.work.publish(PasswordChanged(person.account_id))
 
-    def use_reset(self, reset_id: int, person: queries.Credentials, password_hash: str) -> None:
+    def use_reset(self, reset_id: int, person: queries_access.Credentials, password_hash: str) -> None:
         """The same by a link, which is good once; raises NotFound when another request used it in the meantime."""
         moment = clock.now()
         use = update(PasswordReset).where(
@@ -79,7 +81,7 @@ class PasswordService:
             raise NotFound("reset_invalid")
         self.change(person, password_hash)
 
-    def rehash(self, person: queries.Credentials, password_hash: str) -> None:
+    def rehash(self, person: queries_access.Credentials, password_hash: str) -> None:
         """Store the same password hashed in today's way, unless it has been changed in the meantime."""
         self.work.session.execute(
             update(User)
@@ -100,7 +102,7 @@ def make_reset(work: Work, settings: AuthSettings, account_id: int) -> str:
     return token
 
 
-def _hash_for(person: queries.Credentials, new: str) -> str:
+def _hash_for(person: queries_access.Credentials, new: str) -> str:
     try:
         checks.check_new_password(new, username=person.username, email=person.email)
     except checks.Refused as refused:

@@ -19,7 +19,7 @@ from mealshare.core.ids import new_id
 from mealshare.core.security.tokens import hash_token, new_personal_token
 from mealshare.core.work import Work
 from mealshare.features.accounts.models import Grant, PersonalToken, Session
-from mealshare.features.accounts.queries import TokenRow
+from mealshare.features.accounts.queries_access import TokenRow
 from mealshare.features.accounts.rules import in_order
 from mealshare.features.accounts.service_sessions import changed_rows, lock_generation
 

@@ -12,7 +12,7 @@ from mealshare.core.errors import Forbidden, InputInvalid, TooMany
 from mealshare.core.ratelimit import RateLimiter, address_key
 from mealshare.core.security.passwords import hash_password
 from mealshare.core.work import Work
-from mealshare.features.accounts import queries
+from mealshare.features.accounts import queries, queries_access
 from mealshare.features.accounts.mails import Letters
 from mealshare.features.accounts.service import NewAccount
 
@@ -65,7 +65,7 @@ class Registration:
         decision = self.limiter.hit("signup", address_key(address))
         if not decision.allowed:
             raise TooMany(decision.retry_after, decision.limit)
-        owner = queries.credentials(self.connection, wanted.email)
+        owner = queries_access.credentials(self.connection, wanted.email)
         # Hashed in either case: the time would tell, too.
         password_hash = hash_password(wanted.password)
         if owner is not None:
@@ -73,7 +73,7 @@ class Registration:
             raise InputInvalid.of("email", "email_unusable")
         return NewAccount(wanted.username, wanted.email, password_hash, wanted.locale, wanted.time_zone)
 
-    def _warn(self, owner: queries.Credentials) -> None:
+    def _warn(self, owner: queries_access.Credentials) -> None:
         if not owner.suspended and self.limiter.hit("reset", "signup", owner.email.lower()).allowed:
             with self.open_work() as work:
                 self.letters.signup_attempt(work, owner)

@@ -22,7 +22,7 @@ from mealshare.core.security.identity import AuthMethod
 from mealshare.core.security.jwt import AccessClaims, AccessTokens
 from mealshare.core.security.tokens import hash_token, new_token
 from mealshare.core.work import Work
-from mealshare.features.accounts import queries
+from mealshare.features.accounts import queries_access
 from mealshare.features.accounts.events import SignedIn
 from mealshare.features.accounts.models import Grant, RefreshToken
 from mealshare.features.accounts.rules import in_order, scopes_for
@@ -59,7 +59,9 @@ class TokenService:
         self.settings = settings
         self.access = access
 
-    def grant(self, person: queries.Credentials, client: Client, scopes: Collection[str] | None = None) -> TokenPair:
+    def grant(
+        self, person: queries_access.Credentials, client: Client, scopes: Collection[str] | None = None
+    ) -> TokenPair:
         """Sign a program in, with ``scopes`` or with all that the person may have.
 
         Raises InputInvalid ``scope_not_held`` for one that the person may not have, and BadCredentials when the
@@ -86,7 +88,7 @@ class TokenService:
     def refresh(self, refresh_token: str) -> TokenPair | RefreshRefused:
         """A new pair for a refresh token that was not used yet; commit also when it is refused."""
         moment = clock.now()
-        row = fetch_one(self.work.connection, queries.REFRESH_TOKEN, {"token_hash": hash_token(refresh_token)})
+        row = fetch_one(self.work.connection, queries_access.REFRESH_TOKEN, {"token_hash": hash_token(refresh_token)})
         if row is None:
             return RefreshRefused("refresh_token_invalid")
         if row.used_at is None:
@@ -98,7 +100,7 @@ class TokenService:
             self._revoke(row.grant_id, moment)
             return RefreshRefused("refresh_token_reused")
         self.work.session.execute(update(Grant).where(Grant.id == row.grant_id).values(last_used_at=moment))
-        return self._pair(queries.read_credentials(row), row.grant_id, row.scopes, row.grant_expires_at, moment)
+        return self._pair(queries_access.read_credentials(row), row.grant_id, row.scopes, row.grant_expires_at, moment)
 
     def revoke(self, account_id: int, grant_id: int) -> bool:
         """End a grant of that account: its access tokens count no more.  False when it has none with that id."""
@@ -111,7 +113,12 @@ class TokenService:
         )
 
     def _pair(
-        self, person: queries.Credentials, grant_id: int, scope: str, grant_expires_at: datetime, moment: datetime
+        self,
+        person: queries_access.Credentials,
+        grant_id: int,
+        scope: str,
+        grant_expires_at: datetime,
+        moment: datetime,
     ) -> TokenPair:
         token = new_token()
         self.work.session.execute(

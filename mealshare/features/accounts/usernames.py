@@ -62,11 +62,6 @@ def normalise_username(value: str) -> str:
     return value.strip().removeprefix("@")
 
 
-def username_key(value: str) -> str:
-    """What has to be unique, and what a name is looked up by."""
-    return value.lower()
-
-
 def username_problem(value: str) -> str | None:
     """What is wrong with a normalised username, or None.
 

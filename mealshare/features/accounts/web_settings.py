@@ -16,7 +16,7 @@ from mealshare.core.errors import InputInvalid, NotFound
 from mealshare.core.i18n import ENDONYMS, _, to_bcp47
 from mealshare.core.security.permissions import CorePermission
 from mealshare.core.validation import validate
-from mealshare.features.accounts import queries
+from mealshare.features.accounts import queries, queries_access
 from mealshare.features.accounts.devices import Device, describe
 from mealshare.features.accounts.entry import leave, renew
 from mealshare.features.accounts.factory import (
@@ -41,7 +41,7 @@ class SignedInDevice:
     """A browser or a program that is signed in, as the page shows it."""
 
     kind: str
-    row: queries.AccessRow
+    row: queries_access.AccessRow
     device: Device
     current: bool
 
@@ -118,8 +118,8 @@ def _set_password(request: Request, given: PasswordForm) -> HTTPSeeOther:
 def sessions(context: Any, request: Request) -> dict[str, Any]:
     """What is signed in: browsers and programs, this browser first."""
     me, now, auth = request.identity, clock.now(), auth_settings(request)
-    browsers = queries.sessions_of(request.conn, me.account_id, now, now - auth.session_idle)
-    programs = queries.grants_of(request.conn, me.account_id, now, now - auth.refresh_idle)
+    browsers = queries_access.sessions_of(request.conn, me.account_id, now, now - auth.session_idle)
+    programs = queries_access.grants_of(request.conn, me.account_id, now, now - auth.refresh_idle)
     devices = _devices("session", browsers, me.session_id) + _devices("grant", programs, None)
     return {"devices": sorted(devices, key=lambda device: not device.current), "page": "sessions"}
 
@@ -163,5 +163,5 @@ def _profile_page(form: Form[ProfilePatch], request: Request) -> dict[str, Any]:
     }
 
 
-def _devices(kind: str, rows: Sequence[queries.AccessRow], current: int | None) -> list[SignedInDevice]:
+def _devices(kind: str, rows: Sequence[queries_access.AccessRow], current: int | None) -> list[SignedInDevice]:
     return [SignedInDevice(kind, row, describe(row.user_agent), row.id == current) for row in rows]

@@ -16,7 +16,7 @@ from mealshare.core.errors import Conflict, FieldError, InputInvalid, NotFound
 from mealshare.core.i18n import _
 from mealshare.core.ids import parse_id
 from mealshare.core.security.permissions import CorePermission
-from mealshare.features.accounts import queries
+from mealshare.features.accounts import queries_access
 from mealshare.features.accounts.factory import personal_token_service
 from mealshare.features.accounts.labels import SCOPES
 from mealshare.features.accounts.rules import in_order, scopes_for
@@ -41,12 +41,12 @@ PROPOSED = "90"
 class ShownToken:
     """A token as the page shows it; ``state`` is "", "soon" or "expired"."""
 
-    row: queries.TokenRow
+    row: queries_access.TokenRow
     scopes: list[str]
     state: str
 
     @classmethod
-    def of(cls, row: queries.TokenRow, now: datetime) -> ShownToken:
+    def of(cls, row: queries_access.TokenRow, now: datetime) -> ShownToken:
         """The token as it is at that moment."""
         state = "" if row.expires_at is None or row.expires_at > now + SOON else "soon"
         if row.expires_at is not None and row.expires_at <= now:
@@ -81,7 +81,7 @@ def make_token(context: Any, request: Request) -> dict[str, Any]:
 @view_config(route_name="settings.tokens.revoke", request_method="GET", renderer=ASK, permission=BROWSER)
 def ask_revoke(context: Any, request: Request) -> dict[str, Any]:
     """Is that really meant?"""
-    row = queries.token_of(request.conn, request.identity.account_id, _id(request))
+    row = queries_access.token_of(request.conn, request.identity.account_id, _id(request))
     if row is None:
         raise NotFound
     return {"token": ShownToken.of(row, clock.now()), "action": f"{HOME}/{row.id}/revoke"}
@@ -114,7 +114,7 @@ def _page(request: Request, form: Form[TokenForm], made: NewToken | None = None)
     """What the page shows; nothing keeps it, because there may be a token on it."""
     request.response.headers["Cache-Control"] = "no-store"
     now, me = clock.now(), request.identity
-    page = queries.tokens_of(request.conn, me.account_id, Window(max_id=MAX_ID, limit=MOST_TOKENS))
+    page = queries_access.tokens_of(request.conn, me.account_id, Window(max_id=MAX_ID, limit=MOST_TOKENS))
     return {
         "form": form,
         "page": "tokens",

@@ -8,7 +8,7 @@ from mealshare.features.comments.queries import CommentRow
 from mealshare.features.comments.rules import may_delete
 from mealshare.features.comments.schemas import CommentOut, CommentViewerOut
 from mealshare.features.meals.present import mentions_in
-from mealshare.features.meals.schemas import AuthorOut
+from mealshare.features.meals.schemas_out import AuthorOut
 from mealshare.features.media.urls import avatar_url
 
 

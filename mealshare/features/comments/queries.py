@@ -15,7 +15,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Integer,
     Select,
     and_,
     bindparam,
@@ -28,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from mealshare.core.db import MAX_ID, Page, Window, fetch, fetch_one, make_page
+from mealshare.core.db import MAX_ID, Page, Window, both_ways, fetch, fetch_one, fetch_window, make_page, page_limit
 from mealshare.features.accounts.models import Account
 from mealshare.features.accounts.visibility import ANONYMOUS, not_muted, reachable, viewer_id, visible
 from mealshare.features.comments.models import Comment
@@ -115,10 +114,6 @@ def _bound(name: str) -> Any:
     return bindparam(name, type_=BigInteger)
 
 
-def _limit() -> Any:
-    return bindparam("limit", type_=Integer, literal_execute=True)
-
-
 def _author_shown(author: Any, *, personal: bool) -> Any:
     """Whether comments of ``author`` come up in what the viewer reads."""
     return and_(reachable(author, personal=personal), not_muted(viewer_id(), author.id) if personal else true())
@@ -172,34 +167,20 @@ def comment_by_id(connection: Connection, comment_id: int, viewer: int = ANONYMO
     return None if row is None else CommentRow(*tuple(row))
 
 
-def _list(*, personal: bool, upwards: bool) -> Select[Any]:
-    statement = _rows(personal=personal).where(
-        Post.root_id == _bound("meal"), _shown(Post, Account, personal=personal),
-        Post.id < _bound("max_id"), Post.id > _bound("min_id"),
-    )  # fmt: skip
-    return statement.order_by(Post.id.asc() if upwards else Post.id.desc()).limit(_limit())
+def _list(*, personal: bool) -> Select[Any]:
+    return _rows(personal=personal).where(Post.root_id == _bound("meal"), _shown(Post, Account, personal=personal))
 
 
-_LIST: Mapping[tuple[bool, bool], Select[Any]] = {
-    (personal, upwards): _list(personal=personal, upwards=upwards)
-    for personal in (False, True)
-    for upwards in (False, True)
+_LIST: Mapping[bool, Mapping[bool, Select[Any]]] = {
+    personal: both_ways(_list(personal=personal), Post.id) for personal in (False, True)
 }
 
 
 def comments_page(connection: Connection, meal_id: int, window: Window, viewer: int = ANONYMOUS) -> Page[CommentRow]:
     """The comments on a meal, replies among them, newest first."""
-    statement = _LIST[viewer != ANONYMOUS, window.upwards]
-    if window.skip:
-        statement = statement.offset(window.skip)
-    values = {
-        "meal": meal_id,
-        "viewer": viewer,
-        "max_id": window.max_id,
-        "min_id": window.min_id,
-        "limit": window.fetch_limit,
-    }
-    rows = [CommentRow(*tuple(row)) for row in fetch(connection, statement, values)]
+    statement = _LIST[viewer != ANONYMOUS][window.upwards]
+    found = fetch_window(connection, statement, window, {"meal": meal_id, "viewer": viewer})
+    rows = [CommentRow(*tuple(row)) for row in found]
     return make_page(rows, window, lambda comment: comment.id)
 
 
@@ -244,7 +225,7 @@ def _conversation(*, personal: bool) -> Select[Any]:
             or_(_shown(top, author, personal=personal), answer.is_not(None)),
         )
         .order_by(top.id.desc())
-        .limit(_limit())
+        .limit(page_limit())
         .cte("threads")
     )
     member = aliased(Post, name="member")
@@ -272,7 +253,7 @@ def _single(*, personal: bool) -> Select[Any]:
             _shown(reply, answerer, personal=personal),
         )
         .order_by(reply.id.desc())
-        .limit(_limit())
+        .limit(page_limit())
         .subquery("newest")
     )
     itself = select(top.id.label("thread"), ZERO.label("since"), top.id.label("id")).where(on_this_meal)

@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field
 from mealshare.api.patch import MergePatch
 from mealshare.api.values import Address, Id, Moment
 from mealshare.core.validation import Input, Lines, SnowflakeId, coded, validate_json
-from mealshare.features.meals.schemas import AuthorOut, MentionOut, merge_patch
+from mealshare.features.meals.schemas import merge_patch
+from mealshare.features.meals.schemas_out import AuthorOut, MentionOut
 
 MAX_NOTE = 1000
 
@@ -47,6 +48,7 @@ class CommentInput(CommentEdit):
     in_reply_to_id: SnowflakeId | None = Field(
         default=None,
         description="The comment that it answers. There is one level of replies: to answer a reply is to join its thread.",
+        examples=[None],
     )
 
 

@@ -34,6 +34,8 @@ _COLOURED = {
     "python": re.compile(r"""("[^"\n]*"|'[^'\n]*')|(\#.*)"""),
 }
 _MARKER = re.compile(r"\$\{(\w+)\}")
+#: Which document a line of the change log tells of: for scripts/contract.py, and for no reader.
+_CONTRACT = re.compile(r" \(contract `[0-9a-f]{8}`\)$")
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def _releases(text: str) -> Iterator[Release]:
     for block in text.split("\n## ")[1:]:
         name, _newline, rest = block.partition("\n")
         items = [" ".join(item.split()) for item in ("\n" + rest).split("\n- ")[1:]]
-        yield Release(name.strip("[] "), [_marked(item) for item in items])
+        yield Release(name.strip("[] "), [_marked(_CONTRACT.sub("", item)) for item in items])
 
 
 def _marked(text: str) -> Markup:

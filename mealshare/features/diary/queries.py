@@ -28,8 +28,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from mealshare.core.db import Id, fetch, fetch_one
-from mealshare.core.db.json_rows import json_object
+from mealshare.core.db import Id, fetch, fetch_one, page_limit
+from mealshare.core.db.json_rows import JsonObject
 from mealshare.features.accounts.models import Account, User
 from mealshare.features.accounts.visibility import ANONYMOUS, reachable, visible
 from mealshare.features.diary.days import AHEAD, WEEK, Span, month_before, month_span, same_days
@@ -127,7 +127,7 @@ _BETWEEN = (
 _AMONG = (Post.eaten_on.in_(bindparam("days", type_=Date, expanding=True)),)
 _PHOTO = (
     select(
-        json_object(
+        JsonObject(
             literal_column("'id'"),
             Media.id,
             literal_column("'state'"),
@@ -155,10 +155,6 @@ _PHOTO = (
     .correlate(Post)
     .scalar_subquery()
 )
-
-
-def _limit() -> Any:
-    return bindparam("limit", type_=Integer, literal_execute=True)
 
 
 def _shown(personal: bool, days: Sequence[Any]) -> tuple[Any, ...]:
@@ -211,7 +207,7 @@ _MEALS = {
     personal: cards(personal=personal)
     .where(*_shown(personal, _BETWEEN))
     .order_by(Post.eaten_on, Post.eaten_at, Post.id)
-    .limit(_limit())
+    .limit(page_limit())
     for personal in (False, True)
 }
 _RECENT = {
@@ -221,7 +217,7 @@ _RECENT = {
     .outerjoin(Place, Place.id == Post.place_id)
     .where(*_shown(personal, _BETWEEN))
     .order_by(Post.eaten_on.desc(), Post.id.desc())
-    .limit(_limit())
+    .limit(page_limit())
     for personal in (False, True)
 }
 

@@ -15,7 +15,7 @@ from mealshare.api.values import Day
 from mealshare.core.errors import FieldError
 from mealshare.core.validation import AS_WRITTEN
 from mealshare.features.diary.days import EARLIEST, LATEST, Span, year_span
-from mealshare.features.meals.schemas import MealOut
+from mealshare.features.meals.schemas_out import MealOut
 from mealshare.features.media.schemas import MediaOut
 
 T = TypeVar("T")

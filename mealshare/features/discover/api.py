@@ -13,7 +13,7 @@ from mealshare.features.discover.draw import draw
 from mealshare.features.discover.schemas import DrawQuery, SuggestionsOut
 from mealshare.features.meals.habits import habits_of
 from mealshare.features.meals.rules import MealPermission
-from mealshare.features.meals.schemas import MealOut
+from mealshare.features.meals.schemas_out import MealOut
 
 
 @api_view(

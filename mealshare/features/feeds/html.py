@@ -11,6 +11,7 @@ from pyramid.renderers import render
 from pyramid.request import Request
 
 from mealshare.core.dates import rfc3339
+from mealshare.core.markup import trusted
 from mealshare.features.feeds.factory import EATING, Teller, first_words
 from mealshare.features.feeds.schemas import Picture, Preview
 from mealshare.features.feeds.vocabulary import ATOM, JSON_FEED, OEMBED, RESTRICTED_DIETS
@@ -130,4 +131,4 @@ def _said(members: dict[str, Any]) -> dict[str, Any]:
 
 def script_json(value: Any) -> Markup:
     """JSON for a <script> that is only data: no character of it can mean anything to HTML."""
-    return Markup(orjson.dumps(value).decode().translate(_ESCAPES))  # noqa: S704  Escaped in the line itself.
+    return trusted(orjson.dumps(value).decode().translate(_ESCAPES))

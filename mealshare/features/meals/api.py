@@ -31,16 +31,8 @@ from mealshare.features.meals.queries import (
 )
 from mealshare.features.meals.resources import MealContext, viewer_of
 from mealshare.features.meals.rules import MealPermission
-from mealshare.features.meals.schemas import (
-    ChangedOut,
-    MealFilter,
-    MealInput,
-    MealOut,
-    MealPatch,
-    PersonMealFilter,
-    TagSummary,
-    VisibilityInput,
-)
+from mealshare.features.meals.schemas import MealFilter, MealInput, MealPatch, PersonMealFilter, VisibilityInput
+from mealshare.features.meals.schemas_out import ChangedOut, MealOut, TagSummary
 from mealshare.features.meals.service_visibility import VisibilityService
 
 TAGS = ("meals",)

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Select,
     String,
     and_,
-    bindparam,
     cast,
     column,
     func,
@@ -30,8 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from mealshare.core.db import Page, Window, fetch, make_page, members_of
-from mealshare.core.db.json_rows import json_list, json_object
+from mealshare.core.db import Page, Window, both_ways, fetch_window, make_page, members_of
+from mealshare.core.db.json_rows import JsonList, JsonObject
 from mealshare.features.accounts.models import Account
 from mealshare.features.accounts.visibility import ANONYMOUS, viewer_id, visible
 from mealshare.features.meals.models import EatingPreference, Place, Post
@@ -138,8 +137,8 @@ class Card:
 
 _MEDIA = (
     select(
-        json_list(
-            json_object(
+        JsonList(
+            JsonObject(
                 literal_column("'id'"),
                 Media.id,
                 literal_column("'position'"),
@@ -212,7 +211,7 @@ def _origin(*, personal: bool) -> Any:
     meal, author = aliased(Post, name="origin"), aliased(Account, name="origin_author")
     return (
         select(
-            json_object(
+            JsonObject(
                 literal_column("'id'"),
                 cast(meal.id, String),
                 literal_column("'url'"),
@@ -293,11 +292,6 @@ def cards(*, personal: bool, key: Any = Post.id) -> Select[Any]:
     )
 
 
-def page_limit() -> Any:
-    """The bind parameter for the size of a page, a literal when it runs."""
-    return bindparam("limit", type_=Integer, literal_execute=True)
-
-
 Conditions = Callable[[bool], Sequence[Any]]
 
 
@@ -314,14 +308,12 @@ class CardList:
         ``key`` is a column with a snowflake; ``join`` is (table, condition) that it comes from.  What the
         viewer wants left out (`suits`) is in no list.
         """
-        forms = {}
+        forms: dict[tuple[bool, bool], Select[Any]] = {}
         for personal in (False, True):
             base = cards(personal=personal, key=key)
             base = base if join is None else base.join_from(Post, *join)
-            base = base.where(*conditions(personal), suits(personal=personal)).limit(page_limit())
-            window = bindparam("max_id", type_=BigInteger), bindparam("min_id", type_=BigInteger)
-            forms[personal, False] = base.where(key < window[0], key > window[1]).order_by(key.desc())
-            forms[personal, True] = base.where(key < window[0], key > window[1]).order_by(key.asc())
+            pages = both_ways(base.where(*conditions(personal), suits(personal=personal)), key)
+            forms |= {(personal, upwards): page for upwards, page in pages.items()}
         return cls(forms)
 
     def page(
@@ -331,16 +323,7 @@ class CardList:
         statement = self.forms[viewer != ANONYMOUS, window.upwards]
         if more:
             statement = statement.where(*more)
-        if window.skip:
-            statement = statement.offset(window.skip)
-        values = {
-            "max_id": window.max_id,
-            "min_id": window.min_id,
-            "limit": window.fetch_limit,
-            "viewer": viewer,
-            **parameters,
-        }
-        rows = [to_card(row) for row in fetch(connection, statement, values)]
+        rows = [to_card(row) for row in fetch_window(connection, statement, window, {"viewer": viewer, **parameters})]
         return make_page(rows, window, lambda card: card.key)
 
 

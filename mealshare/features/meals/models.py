@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -65,13 +66,13 @@ class Post(Base):
     #: The tags as they were typed, in order; the rows of post_tags are the index.
     tag_names: Mapped[list[str]] = mapped_column(JSON, default=list)
 
-    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_abstract": True}  # noqa: RUF012
+    __mapper_args__: Mapping[str, Any] = {"polymorphic_on": "kind", "polymorphic_abstract": True}
 
 
 class Meal(Post):
     """Something that somebody ate."""
 
-    __mapper_args__ = {"polymorphic_identity": "meal"}  # noqa: RUF012
+    __mapper_args__: Mapping[str, Any] = {"polymorphic_identity": "meal"}
 
 
 _meal = and_(Post.kind == "meal", Post.deleted_at.is_(None))

@@ -20,7 +20,7 @@ from mealshare.core.security.identity import Identity
 from mealshare.core.text import tag_path
 from mealshare.features.meals.cards import Card
 from mealshare.features.meals.queries import TagRow
-from mealshare.features.meals.schemas import (
+from mealshare.features.meals.schemas_out import (
     AllergensOut,
     AuthorOut,
     MealOut,
@@ -29,6 +29,7 @@ from mealshare.features.meals.schemas import (
     TagOut,
     TagSummary,
 )
+from mealshare.features.meals.vocabulary import MealType, Source, Visibility
 from mealshare.features.media.urls import avatar_url, media_out
 
 _TRUTH = {True: b"true", False: b"false"}
@@ -103,19 +104,19 @@ class MealJson:
             food=card.food,
             note=card.note,
             note_html=card.note_html,
-            meal_type=card.meal_type,  # type: ignore[arg-type]
+            meal_type=MealType(card.meal_type),
             eaten_at=rfc3339(card.eaten_at, card.time_zone),
             time_zone=card.time_zone,
             eaten_on=card.eaten_on.isoformat(),
             created_at=rfc3339(card.created_at),
             edited_at=None if card.edited_at is None else rfc3339(card.edited_at),
-            visibility=card.visibility,  # type: ignore[arg-type]
+            visibility=Visibility(card.visibility),
             sensitive=card.sensitive,
             spoiler_text=card.spoiler_text,
             language=card.language,
             media=[media_out(item, self.base_url) for item in card.media],
             place=place,
-            source=card.source,  # type: ignore[arg-type]
+            source=None if card.source is None else Source(card.source),
             tags=[TagOut(name, tag_url(self.base_url, name)) for name in card.tag_names],
             mentions=mentions_in(card.note_html),
             diets=list(card.diets),

@@ -22,11 +22,11 @@ from sqlalchemy import (
     select,
 )
 
-from mealshare.core.db import Page, Window, fetch, fetch_one, mask_of
+from mealshare.core.db import Page, Window, fetch, fetch_one, mask_of, page_limit
 from mealshare.core.text import normalise_tag
 from mealshare.features.accounts.models import Account
 from mealshare.features.accounts.visibility import ANONYMOUS, listed, visible
-from mealshare.features.meals.cards import Card, CardList, cards, page_limit, to_card
+from mealshare.features.meals.cards import Card, CardList, cards, to_card
 from mealshare.features.meals.models import Meal, Post, PostTag, Tag
 from mealshare.features.meals.places import place_key
 from mealshare.features.meals.vocabulary import Allergen, Diet

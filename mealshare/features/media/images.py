@@ -138,7 +138,7 @@ def _inspect(data: bytes, limits: ImageLimits) -> Container:
         container = _READERS[kind](data)
     except ImageRefused:
         raise
-    except Exception as error:
+    except Exception as error:  # As below: of bytes that somebody made up, a reader may raise anything.
         raise ImageRefused("broken") from error
     width, height = container.upright_size
     if width < 1 or height < 1:

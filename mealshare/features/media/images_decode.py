@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import ModuleType
 
-# The plugins register themselves when they are imported; Image.open would otherwise import all that the library has.
-from PIL import (  # noqa: F401
-    AvifImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageCms,
-    JpegImagePlugin,
-    PngImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageCms
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from .images_types import Container, ImageRefused, MediaType
 
@@ -26,13 +23,14 @@ try:
 except ImportError:
     pillow_heif = None
 
-#: Names of the only decoders that a file may reach.
-_FORMATS = {
-    MediaType.JPEG: "JPEG",
-    MediaType.PNG: "PNG",
-    MediaType.WEBP: "WEBP",
-    MediaType.GIF: "GIF",
-    MediaType.AVIF: "AVIF",
+#: The only decoders that a file may reach.  They register themselves when they are imported; without that Image.open
+#: would import all that the library has.
+_DECODERS: Mapping[MediaType, type[ImageFile]] = {
+    MediaType.JPEG: JpegImageFile,
+    MediaType.PNG: PngImageFile,
+    MediaType.WEBP: WebPImageFile,
+    MediaType.GIF: GifImageFile,
+    MediaType.AVIF: AvifImageFile,
 }
 #: Pixels of one band while a large picture is made smaller; every step works on a band, never on the whole.
 _BAND_PIXELS = 1 << 20
@@ -76,7 +74,7 @@ _Decoded = tuple[tuple[int, int], bytes | None, int, Image.Image]
 
 
 def _decode_pillow(container: Container, data: bytes, edge: int) -> _Decoded:
-    with Image.open(io.BytesIO(data), formats=[_FORMATS[container.type]]) as image:
+    with Image.open(io.BytesIO(data), formats=[str(_DECODERS[container.type].format)]) as image:
         size, icc, orientation = image.size, container.icc, container.orientation
         if size != (container.width, container.height):
             raise ImageRefused("broken")  # The limits were checked against another size.

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 
 from pyramid.registry import Registry
@@ -65,10 +66,10 @@ def _batches(step: Callable[[], tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield counts
 
 
-def _pictures(registry: Registry, before: object) -> int:
+def _pictures(registry: Registry, before: datetime) -> int:
     """One batch of pictures that waited too long."""
     with registry["open_work"]() as work:
-        found = work.session.scalars(queries.unattached_before(before, BATCH)).all()  # type: ignore[arg-type]
+        found = work.session.scalars(queries.unattached_before(before, BATCH)).all()
         keys = [media.storage_key for media in found]
         for media in found:
             work.session.delete(media)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mealshare.core.dates import rfc3339
 from mealshare.features.accounts.present import avatar_url
-from mealshare.features.meals.schemas import AuthorOut
+from mealshare.features.meals.schemas_out import AuthorOut
 from mealshare.features.notifications.models import NotificationType
 from mealshare.features.notifications.queries import MealRow, Notice
 from mealshare.features.notifications.schemas import CommentRef, MealRef, NotificationOut

@@ -10,7 +10,7 @@ from pydantic import Field
 from mealshare.api import PagedQuery
 from mealshare.api.values import Address, Id, Moment
 from mealshare.core.validation import Input, SnowflakeId
-from mealshare.features.meals.schemas import AuthorOut
+from mealshare.features.meals.schemas_out import AuthorOut
 from mealshare.features.notifications.models import NotificationType
 
 Types = Annotated[list[NotificationType], Field(max_length=len(NotificationType))]

@@ -11,7 +11,7 @@ from mealshare.features.meals.api import MEAL_LINKS, NEW_MEAL, fresh_card, list_
 from mealshare.features.meals.factory import meal_service
 from mealshare.features.meals.resources import MealContext, viewer_of
 from mealshare.features.meals.rules import MealPermission
-from mealshare.features.meals.schemas import MealOut
+from mealshare.features.meals.schemas_out import MealOut
 from mealshare.features.reactions.queries import ATE_TOO, WANTED
 from mealshare.features.reactions.rules import ReactionPermission
 from mealshare.features.reactions.schemas import AteTooPatch

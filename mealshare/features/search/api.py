@@ -10,7 +10,7 @@ from pyramid.request import Request
 from mealshare.api import Link, RawJson, Reply, api_view, page_headers
 from mealshare.core.db import Page
 from mealshare.features.accounts.resources import viewer_of
-from mealshare.features.accounts.schemas import UserOut
+from mealshare.features.accounts.schemas_out import UserOut
 from mealshare.features.meals.cards import Card
 from mealshare.features.meals.present import tag_summary
 from mealshare.features.search.present import place_out, user_out

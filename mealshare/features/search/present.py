@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mealshare.features.accounts.present import avatar_url
-from mealshare.features.accounts.schemas import UserOut
+from mealshare.features.accounts.schemas_out import UserOut
 from mealshare.features.meals.places import place_path
 from mealshare.features.search.queries import FoundPerson, FoundPlace
 from mealshare.features.search.schemas import FoundPlaceOut

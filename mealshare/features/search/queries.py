@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import Executable, false
 
 from mealshare.core.db import fetch
-from mealshare.core.db.json_rows import json_object
+from mealshare.core.db.json_rows import JsonObject
 from mealshare.core.search import WordIndex, query_terms
 from mealshare.core.search.tokens import is_unspaced
 from mealshare.features.accounts.models import Account
@@ -225,7 +225,7 @@ def _beside(dialect: str, *, personal: bool) -> Executable:
         pairs: list[Any] = []
         for column in found.c:
             pairs += [literal_column(f"'{column.key}'"), column]
-        return select(literal_column(f"'{kind}'").label("kind"), json_object(*pairs).label("row"))
+        return select(literal_column(f"'{kind}'").label("kind"), JsonObject(*pairs).label("row"))
 
     parts = {
         "people": _people(dialect, personal=personal),

@@ -11,8 +11,9 @@ from pydantic import Field
 from mealshare.api import Query
 from mealshare.api.values import Address
 from mealshare.core.search import QUERY_LENGTH
-from mealshare.features.accounts.schemas import UserOut
-from mealshare.features.meals.schemas import MealFilter, MealOut, TagSummary
+from mealshare.features.accounts.schemas_out import UserOut
+from mealshare.features.meals.schemas import MealFilter
+from mealshare.features.meals.schemas_out import MealOut, TagSummary
 
 #: How many people, tags and places come with a page of meals.
 FEW = 10

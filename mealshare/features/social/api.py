@@ -9,7 +9,7 @@ from pyramid.request import Request
 
 from mealshare.api import Link, Reply, SortedQuery, api_view, page_headers
 from mealshare.core.db import Page
-from mealshare.features.accounts.schemas import PersonOut, RelationOut
+from mealshare.features.accounts.schemas_out import PersonOut, RelationOut
 from mealshare.features.social.present import block_out, listed_out, mute_out, relation_out
 from mealshare.features.social.queries import BLOCKS, FOLLOWERS, FOLLOWING, MUTES, REQUESTS, ListedPerson, PeopleList
 from mealshare.features.social.resources import FollowerContext, PersonContext, viewer_of
@@ -19,6 +19,9 @@ from mealshare.features.social.service import BlockService, FollowService, MuteS
 
 TAGS = ("people",)
 OWN = SocialPermission.LIST_OWN
+#: What is common to all that changes how one stands to a person and has nothing to tell, and to all lists of people.
+CHANGE: dict[str, Any] = {"status": 204, "tags": TAGS}
+LIST: dict[str, Any] = {"request_method": "GET", "query": SortedQuery, "paged": True, "tags": TAGS}
 
 
 @api_view(
@@ -48,11 +51,10 @@ def follow_person(context: PersonContext, request: Request) -> RelationOut:
     request_method="DELETE",
     permission=SocialPermission.FOLLOW,
     context=PersonContext,
-    status=204,
-    tags=TAGS,
     summary="Stop following a person",
     description="Their meals leave your home feed. A request that waits is taken back as well. Doing it twice changes "
     "nothing.",
+    **CHANGE,
 )
 def unfollow_person(context: PersonContext, request: Request) -> None:
     """Do not follow any more."""
@@ -64,12 +66,11 @@ def unfollow_person(context: PersonContext, request: Request) -> None:
     request_method="PUT",
     permission=SocialPermission.BLOCK,
     context=PersonContext,
-    status=204,
-    tags=TAGS,
     errors=("oneself",),
     summary="Block a person",
     description="From now on neither of you sees anything of the other, anywhere; follows and requests between you "
     "end. They are not told. Doing it twice changes nothing.",
+    **CHANGE,
 )
 def block_person(context: PersonContext, request: Request) -> None:
     """Block."""
@@ -81,11 +82,10 @@ def block_person(context: PersonContext, request: Request) -> None:
     request_method="DELETE",
     permission=SocialPermission.BLOCK,
     context=PersonContext,
-    status=204,
-    tags=TAGS,
     summary="Unblock a person",
     description="You see each other again. Follows that the block has ended do not come back. Doing it twice changes "
     "nothing.",
+    **CHANGE,
 )
 def unblock_person(context: PersonContext, request: Request) -> None:
     """Take the block back."""
@@ -99,12 +99,11 @@ def unblock_person(context: PersonContext, request: Request) -> None:
     context=PersonContext,
     body=MuteInput,
     body_optional=True,
-    status=204,
-    tags=TAGS,
     errors=("oneself",),
     summary="Mute a person",
     description="You do not come across the person in feeds, lists, searches and notifications; they do not learn of "
     "it. Without a body until you take it back; a second mute replaces the end of the first.",
+    **CHANGE,
 )
 def mute_person(context: PersonContext, request: Request, body: MuteInput) -> None:
     """Mute."""
@@ -116,10 +115,9 @@ def mute_person(context: PersonContext, request: Request, body: MuteInput) -> No
     request_method="DELETE",
     permission=SocialPermission.MUTE,
     context=PersonContext,
-    status=204,
-    tags=TAGS,
     summary="Unmute a person",
     description="You come across the person again. Doing it twice changes nothing.",
+    **CHANGE,
 )
 def unmute_person(context: PersonContext, request: Request) -> None:
     """Take the mute back."""
@@ -128,15 +126,12 @@ def unmute_person(context: PersonContext, request: Request) -> None:
 
 @api_view(
     route_name="api.user.followers",
-    request_method="GET",
     permission=SocialPermission.LIST,
     context=PersonContext,
-    query=SortedQuery,
     returns=list[PersonOut],
-    paged=True,
-    tags=TAGS,
     summary="List a person's followers",
     description="Those whom you may see, newest follow first. The ids in the links are of follows.",
+    **LIST,
 )
 def list_followers(context: PersonContext, request: Request, query: SortedQuery) -> Reply:
     """Who follows a person."""
@@ -145,15 +140,12 @@ def list_followers(context: PersonContext, request: Request, query: SortedQuery)
 
 @api_view(
     route_name="api.user.following",
-    request_method="GET",
     permission=SocialPermission.LIST,
     context=PersonContext,
-    query=SortedQuery,
     returns=list[PersonOut],
-    paged=True,
-    tags=TAGS,
     summary="List whom a person follows",
     description="Those whom you may see, newest follow first. The ids in the links are of follows.",
+    **LIST,
 )
 def list_following(context: PersonContext, request: Request, query: SortedQuery) -> Reply:
     """Whom a person follows."""
@@ -165,12 +157,11 @@ def list_following(context: PersonContext, request: Request, query: SortedQuery)
     request_method="DELETE",
     permission=SocialPermission.REMOVE_FOLLOWER,
     context=FollowerContext,
-    status=204,
-    tags=TAGS,
     errors=("not_yours",),
     summary="Remove a follower",
     description="Ends somebody's following of you, without telling them; at your own address only. They may follow, or "
     "ask to, again; block them if they should not.",
+    **CHANGE,
 )
 def remove_follower(context: FollowerContext, request: Request) -> None:
     """End somebody's following of oneself."""
@@ -179,15 +170,12 @@ def remove_follower(context: FollowerContext, request: Request) -> None:
 
 @api_view(
     route_name="api.follow_requests",
-    request_method="GET",
     permission=OWN,
-    query=SortedQuery,
     returns=list[PersonOut],
-    paged=True,
-    tags=TAGS,
     summary="List who asks to follow you",
     links=(Link("api.follow_request", username="$response.body#/0/username"),),
     description="Who waits for your agreement, newest request first.",
+    **LIST,
 )
 def list_follow_requests(context: Any, request: Request, query: SortedQuery) -> Reply:
     """Who asks to follow one."""
@@ -199,10 +187,9 @@ def list_follow_requests(context: Any, request: Request, query: SortedQuery) -> 
     request_method="POST",
     permission=SocialPermission.ANSWER,
     context=PersonContext,
-    status=204,
-    tags=TAGS,
     summary="Accept a follow request",
     description="The person follows you from now on, and is told. 404 if they do not ask for it (any more).",
+    **CHANGE,
 )
 def accept_follow_request(context: PersonContext, request: Request) -> None:
     """Let somebody follow one."""
@@ -214,10 +201,9 @@ def accept_follow_request(context: PersonContext, request: Request) -> None:
     request_method="DELETE",
     permission=SocialPermission.ANSWER,
     context=PersonContext,
-    status=204,
-    tags=TAGS,
     summary="Reject a follow request",
     description="The person is not told. Doing it twice changes nothing.",
+    **CHANGE,
 )
 def reject_follow_request(context: PersonContext, request: Request) -> None:
     """Do not let somebody follow one."""
@@ -226,14 +212,11 @@ def reject_follow_request(context: PersonContext, request: Request) -> None:
 
 @api_view(
     route_name="api.blocks",
-    request_method="GET",
     permission=OWN,
-    query=SortedQuery,
     returns=list[BlockOut],
-    paged=True,
-    tags=TAGS,
     summary="List whom you have blocked",
     description="Newest block first.",
+    **LIST,
 )
 def list_blocks(context: Any, request: Request, query: SortedQuery) -> Reply:
     """Whom one has blocked."""
@@ -242,14 +225,11 @@ def list_blocks(context: Any, request: Request, query: SortedQuery) -> Reply:
 
 @api_view(
     route_name="api.mutes",
-    request_method="GET",
     permission=OWN,
-    query=SortedQuery,
     returns=list[MuteOut],
-    paged=True,
-    tags=TAGS,
     summary="List whom you have muted",
     description="Newest mute first; those that have ended are not in it.",
+    **LIST,
 )
 def list_mutes(context: Any, request: Request, query: SortedQuery) -> Reply:
     """Whom one has muted."""

@@ -54,8 +54,8 @@ def follow_button(ui: Ui, person: PersonContext) -> Markup:
     return FORM.format(
         **names,
         htmx="" if identity is None else HTMX.format(**names),
-        csrf=Markup(ui.csrf_token),  # noqa: S704  Escaped already, as is the path.
-        next=Markup(ui.escaped_path),  # noqa: S704
+        csrf=ui.csrf_token,
+        next=ui.escaped_path,
         undo="" if state is None else UNDO,
         kind="button--primary" if state is None else "",
         title=TITLE.format(ui.t(TAKE_BACK)) if state == "requested" else "",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from mealshare.core.dates import rfc3339
 from mealshare.features.accounts.present import avatar_url, person_out
 from mealshare.features.accounts.queries import PersonContext
-from mealshare.features.accounts.schemas import PersonOut, RelationOut, UserOut
+from mealshare.features.accounts.schemas_out import PersonOut, RelationOut, UserOut
 from mealshare.features.social.models import FollowState
 from mealshare.features.social.queries import ListedPerson
 from mealshare.features.social.schemas import BlockOut, MuteOut

@@ -11,7 +11,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Integer,
     Select,
     bindparam,
     case,
@@ -25,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from mealshare.core.db import Page, Window, fetch, fetch_one, make_page
+from mealshare.core.db import Page, Window, both_ways, fetch_one, fetch_window, make_page
 from mealshare.features.accounts.models import Account, User
 from mealshare.features.accounts.queries import PERSON_COLUMNS, PersonContext, person_of
 from mealshare.features.accounts.visibility import ACCEPTED, ANONYMOUS, reachable, viewer_id
@@ -55,17 +54,14 @@ class PeopleList:
     @classmethod
     def of(cls, model: Any, person: Any, conditions: Callable[[bool], Sequence[Any]], until: Any = None) -> PeopleList:
         """The people in the column ``person`` of the rows of ``model`` for which ``conditions(personal)`` hold."""
-        forms = {}
-        max_id, min_id = bindparam("max_id", type_=BigInteger), bindparam("min_id", type_=BigInteger)
+        forms: dict[tuple[bool, bool], Select[Any]] = {}
         for personal in (False, True):
             base = (
                 select(model.id, model.created_at, null() if until is None else until, *PERSON_COLUMNS[personal])
                 .select_from(model.__table__.join(Account.__table__, Account.id == person))
-                .where(*conditions(personal), model.id < max_id, model.id > min_id)
-                .limit(bindparam("limit", type_=Integer, literal_execute=True))
+                .where(*conditions(personal))
             )
-            forms[personal, False] = base.order_by(model.id.desc())
-            forms[personal, True] = base.order_by(model.id.asc())
+            forms |= {(personal, upwards): page for upwards, page in both_ways(base, model.id).items()}
         return cls(forms)
 
     def page(
@@ -73,10 +69,7 @@ class PeopleList:
     ) -> Page[ListedPerson]:
         """The page of ``window`` as the account ``viewer`` sees it."""
         statement = self.forms[viewer != ANONYMOUS, window.upwards]
-        if window.skip:
-            statement = statement.offset(window.skip)
-        values = {"max_id": window.max_id, "min_id": window.min_id, "limit": window.fetch_limit, "viewer": viewer}
-        rows: Sequence[Sequence[Any]] = fetch(connection, statement, values | parameters)
+        rows: Sequence[Sequence[Any]] = fetch_window(connection, statement, window, {"viewer": viewer, **parameters})
         people = [ListedPerson(row[0], row[1], row[2], person_of(row[3:])) for row in rows]
         return make_page(people, window, lambda listed: listed.key)
 

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from mealshare.api.values import Moment
 from mealshare.core.clock import now
 from mealshare.core.validation import Input, IsoMoment, coded
-from mealshare.features.accounts.schemas import UserOut
+from mealshare.features.accounts.schemas_out import UserOut
 
 #: A mute that is to last longer needs no end.
 LONGEST_MUTE = timedelta(days=366)

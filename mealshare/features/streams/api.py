@@ -17,7 +17,7 @@ from mealshare.core.lines import HAND_OVER, Listener
 from mealshare.core.ratelimit import address_key
 from mealshare.core.security.identity import AuthMethod
 from mealshare.core.security.jwt import AccessTokens, TokenError
-from mealshare.core.security.policy import AuthenticationFailed
+from mealshare.core.security.policy import AuthenticationFailed, bearer_token
 from mealshare.features.meals.resources import viewer_of
 from mealshare.features.meals.rules import MealPermission
 from mealshare.features.streams.cursor import Cursor, id_before
@@ -144,7 +144,7 @@ def _who(request: Request, query: StreamQuery) -> Who:
         return Who(query.feed, identity, Credential.of(identity, None), address)
     access: AccessTokens = request.registry["access_tokens"]
     try:
-        claims = access.verify(request.environ["HTTP_AUTHORIZATION"][7:].strip(" "))
+        claims = access.verify(bearer_token(request))
     except TokenError as error:
         # It has expired since the request began.
         raise AuthenticationFailed(error.code) from None

@@ -265,9 +265,11 @@ class Hub:
 
     def stop(self) -> None:
         """End the thread; the connections are the server's to end.  Another one begins if somebody comes after that."""
-        thread = self._thread
+        with self._lock:
+            # Together: said to a thread that has just ended by itself, it would be the next one that ends at once.
+            thread = self._thread
+            self._stopping = thread is not None
         if thread is not None:
-            self._stopping = True
             self._wake.set()
             thread.join(5)
 

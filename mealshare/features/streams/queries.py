@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Connection, Select, bindparam, or_, select
 from mealshare.core.db import Window, fetch
 from mealshare.core.security.identity import AuthMethod, Identity
 from mealshare.features.accounts.models import Account, Grant, PersonalToken, Session, User
-from mealshare.features.accounts.queries import GRANT_COUNTS, SESSION_COUNTS
+from mealshare.features.accounts.queries_access import GRANT_COUNTS, SESSION_COUNTS
 from mealshare.features.accounts.visibility import ANONYMOUS, follows, unmuted, viewer_id, visible
 from mealshare.features.meals.cards import IS_MEAL, Card, CardList
 from mealshare.features.meals.models import Post

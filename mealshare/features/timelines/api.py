@@ -11,7 +11,8 @@ from mealshare.features.meals.api import filtered_page, list_reply
 from mealshare.features.meals.queries import AT_PLACE, PUBLIC, WITH_TAG
 from mealshare.features.meals.resources import viewer_of
 from mealshare.features.meals.rules import MealPermission
-from mealshare.features.meals.schemas import MealFilter, MealOut
+from mealshare.features.meals.schemas import MealFilter
+from mealshare.features.meals.schemas_out import MealOut
 from mealshare.features.timelines.queries import home_of
 from mealshare.features.timelines.resources import PlaceContext, TagContext
 from mealshare.features.timelines.rules import TimelinePermission

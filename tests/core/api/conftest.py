@@ -31,6 +31,17 @@ Make = Callable[..., TestApp]
 Configured = Callable[..., Configurator]
 
 
+def problem(answer: Any, code: str) -> dict[str, Any]:
+    """The problem document of ``answer``, which must be of the kind ``code``."""
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json
+    assert document["type"] == f"{BASE}/problems/{code}"
+    assert document["status"] == answer.status_int
+    assert document["title"]
+    assert document["detail"]
+    return document
+
+
 def configure(url: str, settings: dict[str, Any]) -> Configurator:
     """The small application, not yet made."""
     given = {

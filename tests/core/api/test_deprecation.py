@@ -71,6 +71,15 @@ def test_links_of_its_own_stay(app: TestApp) -> None:
     assert '<https://meals.example/x>; rel="next"' in links(app.get("/api/old-things/7", headers=ADMIN))
 
 
+def test_in_a_batch_no_link_takes_the_place_of_another(app: TestApp) -> None:
+    request = {"id": "old", "method": "GET", "path": "/api/old-things/7"}
+    (part,) = app.post_json("/api/batch", {"requests": [request]}, headers=ADMIN).json["responses"]
+    told = part["headers"]
+    assert (part["status"], told["Deprecation"]) == (200, "@1767225600")
+    assert told["Link"].split(", ") == links(app.get("/api/old-things/7", headers=ADMIN))
+    assert told["Link"].count("rel=") == 3
+
+
 def test_a_forged_request_hears_it_too(app: TestApp) -> None:
     app.set_cookie("__Host-session", "somebody")
     assert app.post("/api/fading", status=403).headers["Deprecation"] == "@1780272000"

@@ -9,18 +9,7 @@ import pytest
 from webtest import TestApp, Upload
 
 from mealshare.api.problems import pointer
-from tests.core.api.conftest import BASE
-
-
-def problem(answer: Any, code: str) -> dict[str, Any]:
-    """The problem document of ``answer``, which must be of the kind ``code``."""
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    document: dict[str, Any] = answer.json
-    assert document["type"] == f"{BASE}/problems/{code}"
-    assert document["status"] == answer.status_int
-    assert document["title"]
-    assert document["detail"]
-    return document
+from tests.core.api.conftest import problem
 
 
 def post(app: TestApp, body: bytes, status: int, content_type: str = "application/json") -> Any:

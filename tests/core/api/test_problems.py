@@ -15,8 +15,7 @@ from webtest import TestApp
 from mealshare.api.problems import problem_of, problem_types
 from mealshare.core.errors import DomainError, NotFound
 from mealshare.core.security import permissions
-from tests.core.api.conftest import BASE, Configured, Make
-from tests.core.api.test_input import problem
+from tests.core.api.conftest import BASE, Configured, Make, problem
 
 BAD = {"Authorization": "Bearer bad"}
 USER = {"Authorization": "Bearer user"}

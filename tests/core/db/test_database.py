@@ -73,7 +73,7 @@ def test_reading_leaves_no_transaction_open(engine: Engine) -> None:
     with read_engine(engine).connect() as connection:
         fetch(connection, select(samples))
         if engine.dialect.name == "postgresql":
-            info = connection.connection.driver_connection.info  # type: ignore[union-attr]
+            info = connection.connection.driver_connection.info
             assert info.transaction_status.name == "IDLE"
         with engine.begin() as writer:
             writer.execute(samples.update().values(n=5))
@@ -96,7 +96,7 @@ def test_a_serialization_failure_is_worth_another_attempt(engine: Engine) -> Non
         first.commit()
         with pytest.raises(OperationalError) as caught:
             second.execute(samples.update().values(n=2))
-    assert caught.value.orig.sqlstate == "40001"  # type: ignore[union-attr]
+    assert caught.value.orig.sqlstate == "40001"
     assert IRetryableError.providedBy(caught.value)
     assert failure_code(caught.value) == "unavailable"
 

@@ -120,7 +120,7 @@ def test_without_immediate_a_transaction_that_has_read_cannot_write_any_more(pla
             writer.execute(INSERT)
         with pytest.raises(OperationalError) as caught:
             connection.execute(INSERT)
-        assert caught.value.orig.sqlite_errorname == "SQLITE_BUSY_SNAPSHOT"  # type: ignore[union-attr]
+        assert caught.value.orig.sqlite_errorname == "SQLITE_BUSY_SNAPSHOT"
         connection.exec_driver_sql("ROLLBACK")
 
 
@@ -230,7 +230,7 @@ def test_a_database_that_another_process_holds_is_worth_another_attempt(short: N
             # Twice: after the first failure the process's own turn must be free again.
             with pytest.raises(OperationalError, match="locked") as caught:
                 write(engine)
-            assert caught.value.orig.sqlite_errorname == "SQLITE_BUSY"  # type: ignore[union-attr]
+            assert caught.value.orig.sqlite_errorname == "SQLITE_BUSY"
             assert IRetryableError.providedBy(caught.value)
         other.execute("ROLLBACK")
     write(engine)

@@ -150,11 +150,11 @@ def test_the_clock_is_the_real_one_unless_told() -> None:
     "claims",
     [
         replace(CLAIMS, subject=""),
-        replace(CLAIMS, subject=117),  # type: ignore[arg-type]
+        replace(CLAIMS, subject=117),
         replace(CLAIMS, generation=True),
         replace(CLAIMS, generation=-1),
         replace(CLAIMS, role=""),
-        replace(CLAIMS, scope=["read"]),  # type: ignore[arg-type]
+        replace(CLAIMS, scope=["read"]),
         replace(CLAIMS, username="x" * 5000),
     ],
 )

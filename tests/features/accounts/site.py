@@ -14,12 +14,14 @@ from webtest import TestApp, TestResponse
 
 from mealshare.core.jobs import run_due
 from mealshare.core.security.identity import Role
-from mealshare.features.accounts.queries import Credentials
+from mealshare.features.accounts.queries_access import Credentials
 from mealshare.features.accounts.service import create_user
 from tests.people import PASSWORD
 
 BASE = "http://localhost"
 NEW_PASSWORD = "four dumplings before noon"
+PROFILE = "/api/user/profile"
+FIREFOX = "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"
 
 
 class Site:
@@ -102,6 +104,28 @@ def link_in(text: str) -> str:
     found = re.search(rf"{BASE}(/\S+)", text)
     assert found is not None, text
     return found[1]
+
+
+def code_of(answer: Any) -> str:
+    """The problem code of an answer, and its form checked."""
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["status"] == answer.status_int
+    return str(answer.json["type"]).removeprefix(f"{BASE}/problems/")
+
+
+def refused(site: Site, token: str) -> str | None:
+    """Why an access token does not count, or None if it does."""
+    answer = site.browser().get(PROFILE, headers=bearer(token), expect_errors=True)
+    if answer.status_int == 200:
+        return None
+    assert answer.status_int == 401
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    return code_of(answer)
+
+
+def refresh(site: Site, token: str) -> Any:
+    """Use a refresh token."""
+    return site.browser().post_json("/api/token/refresh", {"refresh_token": token}, expect_errors=True)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from mealshare.core.jobs import run_due
 from mealshare.core.jobs.models import Job
 from mealshare.core.mail import MailFailed, Message
 from mealshare.core.security.identity import AuthMethod, Role
-from mealshare.features.accounts import mails, queries
+from mealshare.features.accounts import mails, queries_access
 from mealshare.features.accounts.events import AccountRegistered, PasswordChanged, ProfileChanged, RoleChanged, SignedIn
 from mealshare.features.accounts.mails import Letters
 from mealshare.features.accounts.models import Grant, PasswordReset, RefreshToken, Session, User
@@ -41,7 +41,7 @@ def heard(site: Site) -> Iterator[list[Any]]:
         bus.handlers[kind].remove(listen)
 
 
-def create(site: Site, **given: Any) -> queries.Credentials:
+def create(site: Site, **given: Any) -> queries_access.Credentials:
     """Make an account as the command does."""
     known = {"username": "root_of_all", "email": "r@example.org", "password": PASSWORD} | given
     with site.registry["open_work"]() as work:

@@ -37,3 +37,11 @@ window.SwaggerUIBundle({
   requestInterceptor: withFormToken,
   validatorUrl: null,
 });
+
+// "Authorize" and the locks open a box with an input for each way to sign in. It begins at the first, the bearer token;
+// Swagger UI puts the cursor into the last, which on a telephone leaves the first out of sight.
+place.addEventListener("click", (event) => {
+  if (event.target.closest(".btn.authorize:not(.auth), .authorization__btn")) {
+    requestAnimationFrame(() => place.querySelector(".modal-ux input")?.focus());
+  }
+});
