@@ -67,9 +67,8 @@ class SocialLife:
         for person in self.people:
             others = [other for other in self.people if other is not person]
             near = [other for other in others if other.language == person.language]
-            chosen = (
-                self.chance.sample(others + near * _SAME_LANGUAGE, self.chance.randint(*_FOLLOWS)) if others else []
-            )
+            pool = others + near * _SAME_LANGUAGE
+            chosen = self.chance.sample(pool, min(self.chance.randint(*_FOLLOWS), len(pool)))
             for other in sorted({other.account_id for other in chosen}):
                 self.follows.follow(person.account_id, other)
 

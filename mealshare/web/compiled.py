@@ -9,6 +9,7 @@ the libraries, so nothing ever has to be removed after an update.
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +48,28 @@ def keep_compiled(folder: Path) -> None:
     BaseTemplate.loader = ModuleLoader(str(folder.resolve()))
 
 
+_compiling = threading.RLock()
+_cook = BaseTemplate.cook
+
+
+def _cook_alone(template: BaseTemplate, body: str) -> None:
+    with _compiling:
+        _cook(template, body)
+
+
+def compile_one_at_a_time() -> None:
+    """From now on no two threads of the process compile templates at once.
+
+    CPython 3.11 counts how deep it is in a syntax tree for all threads together, and may answer the first requests of a
+    new process with ``SystemError: AST constructor recursion depth mismatch``.
+    """
+    # Chameleon offers no other place.
+    BaseTemplate.cook = _cook_alone  # type: ignore[assignment, method-assign]
+
+
 def includeme(config: Configurator) -> None:
     """Register the setting and obey it, before the first template is read."""
     settings = config.declare_settings(TemplateSettings, prefix="templates")
+    compile_one_at_a_time()
     if settings.compiled:
         keep_compiled(Path(settings.compiled))

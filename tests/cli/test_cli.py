@@ -368,6 +368,12 @@ class TestSeed:
         assert "no demo data" in result.output
         assert len(site.rows("SELECT id FROM accounts")) == 1
 
+    @pytest.mark.parametrize("people", ["1", "2", "5"])
+    def test_a_small_site(self, site: SimpleNamespace, people: str) -> None:
+        result = site.run("seed", "--people", people, "--meals", "8")
+        assert result.exit_code == 0, result.output
+        assert len(site.rows("SELECT id FROM accounts")) == int(people)
+
     def test_a_failure_leaves_nothing_behind(self, site: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
         stored, put = [], LocalStorage.put
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +68,27 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     file.touch()
     with pytest.raises(SettingsError, match=r"templates\.compiled is wrong: .*exists"):
         keep_compiled(file)
+
+
+def test_no_two_threads_compile_at_once() -> None:
+    running, most = [0], [0]
+
+    class Watched(PageTemplate):
+        def parse(self, body: str) -> object:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+            time.sleep(0.02)
+            try:
+                return super().parse(body)
+            finally:
+                running[0] -= 1
+
+    start("")
+    made: list[str] = []
+    threads = [threading.Thread(target=lambda n=n: made.append(Watched(f"<p>{n}</p>")())) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == [f"<p>{n}</p>" for n in range(8)]
+    assert most == [1]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from pyramid.router import Router
+from webtest import TestApp
 
 from mealshare import main
 from mealshare.api.cors import CorsSettings
@@ -165,6 +166,19 @@ def test_every_origin_method_and_header(router: Router, setting: CorsSettings) -
     for method, path, _, answer in answers:
         assert "access-control-allow-private-network" not in answer
         assert "origin" in map(str.strip, answer["vary"].lower().split(",")), (method, path)
+
+
+def test_the_table_through_webtest(router: Router, setting: CorsSettings) -> None:
+    """The same through WebTest, which holds requests and answers against the WSGI specification (PEP 3333)."""
+    client, promise = TestApp(router), promise_of(setting)
+
+    def ask(method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str]]:
+        answer = client.request(path, method=method, headers=headers, expect_errors=True)
+        return answer.status_int, {name.lower(): value for name, value in answer.headers.items()}
+
+    origins = [origin for origin in (*LISTED, *OTHERS) if origin.isascii()]
+    for path, origin, method, headers in product(SOME, origins, ("GET", "POST", "DELETE"), HEADERS[1:3]):
+        assert_kept(promise, Script(origin, method, headers, promise.credentials), path, ask)
 
 
 @pytest.mark.parametrize("setting", [SETTINGS["credentials"], SETTINGS["everybody"]], indirect=False)
