@@ -30,6 +30,10 @@ def run() -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+            # Whoever waits for a table's lock makes all who come later wait as well, the readers too.
+            lock_timeout = context.config.attributes.get("lock_timeout")
+            if lock_timeout is not None:
+                connection.execute(text(f"SET lock_timeout = {int(lock_timeout * 1000)}"))
             connection.commit()
         context.configure(
             connection=connection,

@@ -135,7 +135,7 @@ def site() -> Iterator[Site]:
     backend = "sqlite" if postgres_url() is None else "postgresql"
     with tempfile.TemporaryDirectory() as name, new_database(backend, Path(name)) as url:
         upgrade(url)
-        settings = site_settings(Path(name), url, "http://localhost") | LIMITS | {"jobs.embedded": "false"}
+        settings = site_settings(Path(name), url, "http://localhost") | LIMITS | {"jobs.engine": "worker"}
         made = Site(make_application({}, **settings))
         made.send("/api/users", {"username": "mei", "email": "mei@example.org", "password": PASSWORD})
         made.token = made.send("/api/login", {"username": "mei", "password": PASSWORD})["access_token"]

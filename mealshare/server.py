@@ -24,26 +24,29 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from pyramid.config import Configurator
+from pyramid.registry import Registry
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer, create_server
 
+from mealshare.core.db import DatabaseSettings
+from mealshare.core.doctor import Finding, Level
 from mealshare.core.http_server import ANSWER_HOOKS, Channel, Dispatcher
 from mealshare.core.lines import LASTING, Lines
-from mealshare.core.settings import SettingsError, overlay_environment, parse_settings, setting
+from mealshare.core.serving import find_registry, start_all, stop_all
+from mealshare.core.settings import SettingsError, overlay_environment, parse_settings, setting, settings_of
 
 LISTENING = "server.listening"
 DRAINING = "server.draining"
 DRAINED = "server.drained"
 CUT = "server.requests_cut"
 FEW_DESCRIPTORS = "server.few_file_descriptors"
-STOP_FAILED = "server.stop_failed"
 
 #: While it drains, a connection may stay idle this long: a request may be on its way on it.
 KEEP_ALIVE_GRACE_SECONDS = 1.0
@@ -55,8 +58,6 @@ SO_ATTACH_FILTER = 26
 SPARE_DESCRIPTORS = 500
 
 log = logging.getLogger(__name__)
-
-Stop = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -265,23 +266,6 @@ def _with_descriptors(connections: int, spare: int) -> int:
     return allowed
 
 
-def find_registry(app: Any) -> MutableMapping[str, Any] | None:
-    """The registry of the Pyramid application inside ``app``, whatever WSGI middleware is wrapped around it."""
-    seen: set[int] = set()
-    waiting = [app]
-    while waiting and len(seen) < 100:
-        item = waiting.pop(0)
-        if item is None or id(item) in seen:
-            continue
-        seen.add(id(item))
-        registry = getattr(item, "registry", None)
-        if isinstance(registry, MutableMapping):
-            return registry
-        # Middleware keeps what it wraps in an attribute, of any name.
-        waiting.extend(value for value in getattr(item, "__dict__", {}).values() if callable(value))
-    return None
-
-
 def read_settings(given: Mapping[str, Any], app_settings: Mapping[str, Any] | None = None) -> ServerSettings:
     """The settings: default < ``server.*`` of the application < ``given`` (the ini section) < environment.
 
@@ -307,7 +291,7 @@ def serve(app: Any, global_conf: Mapping[str, Any] | None = None, **given: Any) 
     registry = find_registry(app)
     server = Server(app, read_settings(given, getattr(registry, "settings", None)), registry)
     try:
-        stops = _start_all(registry)
+        stops = start_all(registry)
     except BaseException:
         server.close()
         raise
@@ -319,30 +303,9 @@ def serve(app: Any, global_conf: Mapping[str, Any] | None = None, **given: Any) 
         sys.stdout.flush()
         server.run()
     finally:
-        _stop_all(stops)
+        stop_all(stops)
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _start_all(registry: MutableMapping[str, Any] | None) -> list[Stop]:
-    stops: list[Stop] = []
-    try:
-        for start in (registry or {}).get("on_serve") or ():
-            stop = start()
-            if stop is not None:
-                stops.append(stop)
-    except BaseException:
-        _stop_all(stops)
-        raise
-    return stops
-
-
-def _stop_all(stops: list[Stop]) -> None:
-    for stop in reversed(stops):
-        try:
-            stop()
-        except Exception:
-            log.exception(STOP_FAILED)
 
 
 def _on_signals(server: Server) -> dict[signal.Signals, Any]:
@@ -359,3 +322,27 @@ def _on_signals(server: Server) -> dict[signal.Signals, Any]:
 def includeme(config: Configurator) -> None:
     """Declare the settings, so that the application knows them and the documentation lists them."""
     config.declare_settings(ServerSettings, prefix="server")
+    config.include("mealshare.core.doctor")
+    config.add_check("server", _check, alone=True)
+
+
+def _check(registry: MutableMapping[str, Any]) -> Iterator[Finding]:
+    """For `mealshare doctor`: settings that contradict those of the site.
+
+    ``registry["server_given"]`` is the section of the ini file; without one the site is served by something else.
+    """
+    given = registry.get("server_given")
+    if not given:
+        return
+    settings = read_settings(given, getattr(registry, "settings", None))
+    https = str(registry["base_url"]).startswith("https:")
+    if https and not settings.trusted_proxy and settings.url_scheme != "https":
+        yield Finding(
+            "site.base_url is https, but the server believes no proxy (trusted_proxy): all clients seem to be one"
+        )
+    pool_size = settings_of(cast(Registry, registry), DatabaseSettings).pool_size
+    if registry["engine"].dialect.name == "postgresql" and pool_size < settings.threads:
+        yield Finding(
+            f"db.pool_size ({pool_size}) is less than the server's threads ({settings.threads}): some wait for others",
+            Level.WARNING,
+        )

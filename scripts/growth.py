@@ -192,7 +192,7 @@ def site(backend: Backend, meals: int) -> Iterator[tuple[TestApp, Engine, dict[s
         folder = Path(name)
         with new_database(backend, folder) as url:
             upgrade(url)
-            settings = site_settings(folder, url, "http://localhost") | {"jobs.embedded": "false"}
+            settings = site_settings(folder, url, "http://localhost") | {"jobs.engine": "worker"}
             application = make_application({}, **settings)
             engine: Engine = application.registry["engine"]
             try:

@@ -29,16 +29,20 @@ from tests import plans
 from tests.conformance import Conforming
 from tests.databases import (
     POSTGRES_LEFT_OUT,
+    RABBITMQ_LEFT_OUT,
     REDIS_LEFT_OUT,
     REDIS_SERVER_LEFT_OUT,
     Backend,
     new_database,
     postgres_url,
+    rabbitmq_url,
     redis_url,
     services_required,
 )
+from tests.nginx_server import NGINX_LEFT_OUT
 from tests.nodejs import NODE_LEFT_OUT, find_node
 from tests.people import add_user, bearer, draw, sign_in
+from tests.postgres_cluster import SERVER_LEFT_OUT, find_programs
 from tests.sites import RunningSite, running_site, site_settings
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -76,7 +80,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say in one line what did not run, so that a green run is not taken for more than it is."""
     missing = [] if postgres_url() is not None else [POSTGRES_LEFT_OUT]
     missing += [] if redis_url() is not None else [REDIS_LEFT_OUT]
+    missing += [] if rabbitmq_url() is not None else [RABBITMQ_LEFT_OUT]
+    missing += [] if find_programs() is not None else [SERVER_LEFT_OUT]
     missing += [] if shutil.which("redis-server") is not None else [REDIS_SERVER_LEFT_OUT]
+    missing += [] if shutil.which("nginx") is not None else [NGINX_LEFT_OUT]
     missing += [] if find_chromium() is not None else [BROWSER_LEFT_OUT]
     missing += [] if find_node() is not None else [NODE_LEFT_OUT]
     for reason in missing:
@@ -129,7 +136,7 @@ def site_folder(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> P
 def wsgi_app(backend: Backend, migrated: str, site_folder: Path) -> Iterator[Router]:
     """The whole application, once for all tests on one database; it runs jobs only when a test says so."""
     with new_database(backend, site_folder, copy_of=migrated) as url:
-        settings = site_settings(site_folder, url, "http://localhost") | {"jobs.embedded": "false"}
+        settings = site_settings(site_folder, url, "http://localhost") | {"jobs.engine": "worker"}
         application = main({}, **settings)
         yield Conforming(application)
         application.registry["engine"].dispose()
@@ -236,10 +243,34 @@ def count_statements() -> Callable[[], Any]:
 
 
 @pytest.fixture(scope="session")
+def need_postgres_server() -> None:
+    """`tests.postgres_cluster` can start one."""
+    if find_programs() is None:
+        left_out(SERVER_LEFT_OUT)
+
+
+@pytest.fixture(scope="session")
 def need_redis_server() -> None:
     """`tests.redis_server` can start one."""
     if shutil.which("redis-server") is None:
         left_out(REDIS_SERVER_LEFT_OUT)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A `tests.s3_server.OwnS3` for all tests: each makes a bucket of its own and leaves the server as it was."""
+    # Here, because the library takes half a second, and most tests have no use for it.
+    from tests.s3_server import own_s3
+
+    with own_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def need_nginx() -> None:
+    """`tests.nginx_server` can start one."""
+    if shutil.which("nginx") is None:
+        left_out(NGINX_LEFT_OUT)
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,11 @@ REQUIRE_VARIABLE = "MEALSHARE_TEST_REQUIRE_SERVICES"
 #: Address of a Redis with a database number in which nothing else stands; tests use it beside each other, each under
 #: a prefix of its own, and never empty it.
 REDIS_VARIABLE = "MEALSHARE_TEST_REDIS"
+#: Address of a RabbitMQ, with the right to make queues; tests use it beside each other, each under names of its own.
+RABBITMQ_VARIABLE = "MEALSHARE_TEST_RABBITMQ"
 POSTGRES_LEFT_OUT = f"PostgreSQL: set {POSTGRES_VARIABLE}=postgresql+psycopg://user@host:5432/database to include it"
 REDIS_LEFT_OUT = f"Redis: set {REDIS_VARIABLE}=redis://host:port/number to include it"
+RABBITMQ_LEFT_OUT = f"RabbitMQ: set {RABBITMQ_VARIABLE}=amqp://user:password@host:5672// to include it"
 REDIS_SERVER_LEFT_OUT = "redis-server: install it (Debian: apt-get install redis-server) to include Redis going away"
 
 
@@ -34,6 +37,11 @@ def postgres_url() -> URL | None:
 def redis_url() -> str | None:
     """Where Redis is, if the tests are to use it."""
     return os.environ.get(REDIS_VARIABLE) or None
+
+
+def rabbitmq_url() -> str | None:
+    """Where RabbitMQ is, if the tests are to use it."""
+    return os.environ.get(RABBITMQ_VARIABLE) or None
 
 
 def services_required() -> bool:

@@ -2,62 +2,35 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import redis
 
-#: Seconds until it must answer.
-START_SECONDS = 30
+from tests.own_server import OwnServer
 
 
-class OwnRedis:
+class OwnRedis(OwnServer):
     """A `redis-server` that keeps nothing on the disk."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}?db=0"
-        self._log = folder / "redis.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(folder / "redis.log")
 
     def start(self) -> None:
         """Start it, empty, and wait until it answers."""
-        command = ["redis-server", "--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=self.socket.parent)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, "redis-server did not answer in time"
-            time.sleep(0.02)
+        socket = str(self.socket)
+        self.launch(["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no"])
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """See OwnServer."""
         try:
             with redis.Redis.from_url(self.url) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
-
-    def kill(self) -> None:
-        """End it at once, as a crash does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """It takes connections and answers nothing, as a machine does that is gone."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
 
     def empty(self) -> None:
         """Forget everything."""

@@ -248,7 +248,7 @@ def problem_codes(registry: Registry, operation: Operation) -> list[str]:
     if operation.multipart is not None:
         codes |= {"too_large", "unsupported_media_type", "invalid"}
     if unsafe:
-        codes |= {"csrf", "storage_full"} | (set() if operation.keyed else {KEY_REFUSED})
+        codes |= {"csrf", "read_only", "storage_full"} | (set() if operation.keyed else {KEY_REFUSED})
     if _PART.search(registry["api_routes"][operation.route_name].pattern):
         codes.add("not_found")
     codes |= _denials(registry, operation)

@@ -37,7 +37,8 @@ CONTEXTS: tuple[type[BaseException], ...] = (
     Exception, HTTPException, HTTPNotFound, HTTPForbidden, PredicateMismatch, BadCSRFToken, BadCSRFOrigin,
     UnicodeDecodeError, URLDecodeError, AuthenticationFailed, OperationalError, PoolTimeout,
     errors.DomainError, errors.InputInvalid, errors.BadRequest, errors.NotFound, errors.Forbidden, errors.Conflict,
-    errors.PreconditionFailed, errors.TooLarge, errors.UnsupportedType, errors.TooMany, errors.StorageExhausted,
+    errors.PreconditionFailed, errors.TooLarge, errors.UnsupportedType, errors.TooMany, errors.StorageAway,
+    errors.StorageExhausted,
 )  # fmt: skip
 
 

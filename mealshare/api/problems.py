@@ -37,7 +37,7 @@ STATUSES: Mapping[str, int] = {
     "no_personal_token": 403, "no_rule": 403, "csrf": 403,
     "not_found": 404, "method_not_allowed": 405, "not_acceptable": 406, "conflict": 409, "gone": 410,
     "precondition_failed": 412, "too_large": 413, "uri_too_long": 414, "unsupported_media_type": 415, "invalid": 422,
-    "rate_limited": 429, "internal": 500, "unavailable": 503, "storage_full": 507,
+    "rate_limited": 429, "internal": 500, "read_only": 503, "unavailable": 503, "storage_full": 507,
 }  # fmt: skip
 #: What a status of an ``HTTPException`` is called; of several codes the first is the general one.
 _BY_STATUS = {400: "bad_request", 401: "login_required", 403: "forbidden", 422: "invalid"} | {

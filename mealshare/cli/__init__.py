@@ -10,16 +10,22 @@ from typing import Any
 import click
 
 from mealshare import __version__
+from mealshare.cli.backup import backup, restore
 from mealshare.cli.db import db
+from mealshare.cli.doctor import doctor
 from mealshare.cli.documents import openapi, settings
 from mealshare.cli.errors import one_line
 from mealshare.cli.init import init
 from mealshare.cli.jobs import jobs
 from mealshare.cli.media import media
+from mealshare.cli.move import move
+from mealshare.cli.readonly import readonly
 from mealshare.cli.search import search
 from mealshare.cli.seed import seed
 from mealshare.cli.site import Site
+from mealshare.cli.static import static
 from mealshare.cli.users import user
+from mealshare.cli.worker import beat, worker
 
 CONFIG_VARIABLE = "MEALSHARE_CONFIG"
 #: Looked for in the current folder when nobody says which file it is.
@@ -63,5 +69,23 @@ def main(context: click.Context, config: Path | None, verbose: bool) -> None:
     context.obj = Site(named or _default_file())
 
 
-for command in (init, db, user, seed, jobs, media, search, openapi, settings):
+for command in (
+    init,
+    db,
+    user,
+    seed,
+    jobs,
+    media,
+    search,
+    openapi,
+    settings,
+    backup,
+    restore,
+    move,
+    worker,
+    beat,
+    static,
+    readonly,
+    doctor,
+):
     main.add_command(command)

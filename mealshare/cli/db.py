@@ -12,6 +12,9 @@ from mealshare.cli.errors import CommandFailed
 from mealshare.cli.site import Site, pass_site
 from mealshare.core.db import migrate
 
+#: How often a migration that must not wait is tried.
+ATTEMPTS = 5
+
 
 @click.group()
 def db() -> None:
@@ -20,11 +23,22 @@ def db() -> None:
 
 @db.command()
 @click.argument("revision", default="head")
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0.001),
+    metavar="SECONDS",
+    help="On PostgreSQL, wait no longer than this for a table that is in use; then roll back and try again, five times "
+    "in all.  For a site that goes on serving meanwhile.",
+)
 @pass_site
-def upgrade(site: Site, revision: str) -> None:
+def upgrade(site: Site, revision: str, lock_timeout: float | None) -> None:
     """Bring the database up to REVISION (the newest one); makes it if it is not there."""
     _make_folder(site.database_url)
-    migrate.upgrade(site.database_url, revision)
+    attempts = 1 if lock_timeout is None else ATTEMPTS
+    try:
+        migrate.upgrade(site.database_url, revision, lock_timeout=lock_timeout, attempts=attempts)
+    except migrate.LockedError as error:
+        raise CommandFailed(str(error)) from error
     _tell(site)
 
 

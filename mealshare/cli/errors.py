@@ -9,15 +9,19 @@ from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.i18n import TranslationString
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from mealshare.core.db.migrate import SchemaError
+from mealshare.core.backup.errors import BackupError
 from mealshare.core.errors import DomainError, FieldError, InputInvalid
 from mealshare.core.messages import FIELDS, PROBLEMS
-from mealshare.core.settings import SettingsError
+from mealshare.core.settings import BootError
 from mealshare.core.storage import StorageError
 
 
 class CommandFailed(Exception):
     """The command cannot do this; the message says why, and where possible what to do."""
+
+
+#: Errors whose message is meant for whoever gave the command.
+_PLAIN = (CommandFailed, BackupError, BootError, StorageError, CommandError, SQLAlchemyError)
 
 
 def one_line(error: BaseException) -> str | None:
@@ -30,7 +34,7 @@ def one_line(error: BaseException) -> str | None:
         return f"the database says: {_first_line(error.orig)}"
     if isinstance(error, DomainError):
         return _domain(error, {**FIELDS, **PROBLEMS})
-    if isinstance(error, CommandFailed | SettingsError | SchemaError | StorageError | CommandError | SQLAlchemyError):
+    if isinstance(error, _PLAIN):
         return _first_line(error)
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         return f"{error.filename}: {error.strerror}" if error.filename else _first_line(error)

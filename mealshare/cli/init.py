@@ -35,6 +35,8 @@ storage.folder = %(here)s/var/media
 
 # Without a mail server, mail is written into this folder as files.
 mail.folder = %(here)s/var/mail
+# While this file is there, the site can only be read: `mealshare -c {name} readonly on` and `off`.
+site.read_only_file = %(here)s/var/read-only
 # Compiled templates, so that the next start is quicker.
 templates.compiled = %(here)s/var/templates
 # mail.host = smtp.example.org

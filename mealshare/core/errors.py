@@ -28,6 +28,8 @@ class DomainError(Exception):
     code = "bad_request"
     #: What the answer tells in headers.
     headers: tuple[tuple[str, str], ...] = ()
+    #: A status of 500 or more is a failure for the log to tell of; this one is wanted.
+    wanted = False
 
     def __init__(self, code: str | None = None, **params: Any) -> None:
         self.code = code or self.code
@@ -107,6 +109,14 @@ class TooMany(DomainError):
         super().__init__(retry_after=retry_after)
         self.retry_after = retry_after
         self.limit = limit
+
+
+class StorageAway(DomainError):
+    """What is uploaded cannot be stored now, but soon (503)."""
+
+    status = 503
+    code = "unavailable"
+    headers = (("Retry-After", "5"),)
 
 
 class StorageExhausted(DomainError):

@@ -57,12 +57,15 @@ def _database(registry: Any) -> bool:
 def includeme(config: Configurator) -> None:
     """Register the two addresses and the checks of the plumbing."""
     registry = config.registry
-    registry["health_checks"] = {
-        "database": lambda: _database(registry),
-        "cache": registry["cache"].healthy,
-        "storage": registry["storage"].healthy,
-    }
-    registry["health_helpers"] = {"ratelimit": registry["ratelimit"].healthy}
+    registry["health_checks"] = {"database": lambda: _database(registry)}
+    registry.setdefault("health_helpers", {})["ratelimit"] = registry["ratelimit"].healthy
+    # A Redis that is away makes the site slower; memory that cannot be read back is a broken process.
+    cache = registry["cache"]
+    registry["health_helpers" if cache.shared else "health_checks"]["cache"] = cache.healthy
+    # The disk of one machine may fail it alone.  What all of them share takes none of them out: without it there are no
+    # pictures, and everything else.
+    storage = registry["storage"]
+    registry["health_helpers" if storage.shared else "health_checks"]["storage"] = storage.healthy
     config.add_route("health.live", "/health/live")
     config.add_route("health.ready", "/health/ready")
     config.scan(__name__)

@@ -207,7 +207,7 @@ def request_log_tween_factory(
             response.headers["X-Request-Id"] = name
             if error is not None and is_error_retryable(request, error):
                 log.debug(REQUEST_RETRIED, extra={"error": type(error).__name__})
-            elif error is not None and response.status_int >= 500 and not isinstance(error, Response):
+            elif error is not None and response.status_int >= 500 and not _is_wanted(error):
                 log.error(REQUEST_FAILED, exc_info=error, extra=_about(environ, response, started))
             elif write or response.status_int >= 500:
                 level = logging.DEBUG if environ.get("PATH_INFO", "").startswith("/health/") else logging.INFO
@@ -230,6 +230,11 @@ def _respond(handler: Callable[[Request], Response], request: Request) -> tuple[
             return error, error
         return _bare_error(), error
     return response, getattr(request, "exception", None)
+
+
+def _is_wanted(error: BaseException) -> bool:
+    """Whether an answer of 500 or more was meant: made as one, or an error that says so of itself."""
+    return isinstance(error, Response) or bool(getattr(error, "wanted", False))
 
 
 def _bare_error() -> Response:

@@ -66,6 +66,7 @@ PROBLEMS: Mapping[str, str] = {
     "unsupported_media_type": _("Content of this type is not accepted here."),
     "rate_limited": _("That was too often. Try again in ${retry_after} seconds."),
     "internal": _("Something went wrong on our side."),
+    "read_only": _("This site can only be read at the moment. Nothing was changed; please try again later."),
     "unavailable": _("The site is busy. Please try again in a moment."),
     "storage_full": _("There is no room left to store this. Nothing was changed."),
     "token_malformed": _("The token is not well-formed."),

@@ -31,7 +31,7 @@ ENVIRONMENT_PREFIX = "MEALSHARE_"
 FRAMEWORK_PREFIXES = ("pyramid.", "debugtoolbar.", "tm.", "retry.", "chameleon.")
 FRAMEWORK_KEYS = frozenset({"here", "__file__"})
 #: Settings whose own value is the name of a file: the environment variable must not be taken for the ``_FILE`` form.
-NAMED_FILE = frozenset({"jwt.private_key_file", "mail.ca_file"})
+NAMED_FILE = frozenset({"jwt.private_key_file", "mail.ca_file", "site.read_only_file"})
 
 T = TypeVar("T")
 

@@ -124,6 +124,8 @@ def includeme(config: Configurator) -> None:
     if not config.declare_settings(TimingSettings, prefix="timing").enabled:
         return
     count_time(config.registry["engine"])
+    if config.registry.get("replica") is not None:
+        count_time(config.registry["replica"].engine)
     config.add_subscriber(_view_begins, ContextFound)
     config.add_tween("mealshare.core.timing.view_tween_factory", under=EXCVIEW, over=MAIN)
     config.add_tween(

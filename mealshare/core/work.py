@@ -19,8 +19,10 @@ from pyramid.request import Request
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from mealshare.core.db.routing import pin
 from mealshare.core.db.session import release_reader
 from mealshare.core.jobs.queue import JobQueue
+from mealshare.core.readonly import forbid_writes
 
 Handler = Callable[["Work", Any], None]
 E = TypeVar("E")
@@ -77,9 +79,11 @@ def _request_open_work(request: Request) -> Any:
     """A unit of work of its own within a request, for what must stand whatever becomes of the request.
 
     The read connection goes back first: a request that held one while it waits for another could wait for ever, when
-    all of the pool's connections are held by such requests.
+    all of the pool's connections are held by such requests.  Raises ReadOnlyNow.
     """
+    forbid_writes(request)
     release_reader(request)
+    pin(request)
     return request.registry["open_work"]()
 
 

@@ -49,6 +49,7 @@ def error_page(request: Request, status: int, code: str, **params: Any) -> Any:
 def domain_error(error: DomainError, request: Request) -> Any:
     """What a service refused."""
     response = error_page(request, error.status, error.code, **error.params)
+    response.headers.update(error.headers)
     if isinstance(error, TooMany):
         response.headers["Retry-After"] = str(error.retry_after)
     return response

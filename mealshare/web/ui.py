@@ -18,6 +18,7 @@ from mealshare.core.clock import now
 from mealshare.core.dates import exact_time, relative_time, rfc3339
 from mealshare.core.i18n import ENDONYMS, Plural, to_bcp47
 from mealshare.core.markup import trusted
+from mealshare.core.readonly import is_read_only
 from mealshare.core.security import SiteSettings
 from mealshare.core.security.identity import Identity
 from mealshare.core.security.policy import identity_if_known
@@ -74,6 +75,11 @@ class Ui:
     def identity(self) -> Identity | None:
         """Who reads; None when that cannot be found out, as on the error page of a broken database."""
         return identity_if_known(self.request)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be posted or changed at the moment."""
+        return is_read_only(self.registry)
 
     @property
     def zone(self) -> str:

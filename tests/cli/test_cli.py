@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import stat
 import subprocess
@@ -31,19 +30,7 @@ from tests.sites import free_port, running_site, site_settings, write_ini
 
 ROOT = Path(__file__).resolve().parents[2]
 Command = Callable[..., Result]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _logging() -> Iterator[None]:
-    """A command sets up logging for a process of its own; here it must not outlive the module."""
-    root = logging.getLogger()
-    level = root.level
-    yield
-    root.setLevel(level)
-    for handler in list(root.handlers):
-        # Those of pytest are of classes of its own.
-        if type(handler) is logging.StreamHandler:
-            root.removeHandler(handler)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture
@@ -417,6 +404,27 @@ class TestJobs:
         assert site.run("jobs", "retry", "7").output == "The job 7 waits again.\n"
         assert site.run("jobs", "run").output == "1 job ran.\n"
 
+    def test_all_dead_jobs_can_run_again(self, site: SimpleNamespace) -> None:
+        assert site.run("jobs", "retry", "--all").output == "0 jobs wait again.\n"
+        self.job(site, "dead")
+        assert site.run("jobs", "retry", "--all").output == "1 job waits again.\n"
+        assert site.run("jobs", "run").output == "1 job ran.\n"
+        for arguments in ((), ("7", "--all")):
+            assert "Name one job, or say --all." in site.run("jobs", "retry", *arguments).output
+
+    def test_a_job_is_shown_with_its_traceback(self, site: SimpleNamespace) -> None:
+        self.job(site, "dead", "'Traceback\n  line 1\nOSError: the disk is gone'")
+        output = site.run("jobs", "show", "7").output
+        for line in ("id:           7", "state:        dead", "priority:     normal", 'payload:      {"keys": []}'):
+            assert f"{line}\n" in output
+        assert output.endswith("\n\nTraceback\n  line 1\nOSError: the disk is gone\n")
+        assert "there is no job 8" in failed(site.run("jobs", "show", "8"))
+        assert failed(site.run("jobs", "show", "x")) == "x is not the id of a job"
+
+    def test_processes_that_the_engine_does_not_have_say_so(self, site: SimpleNamespace) -> None:
+        assert "jobs.engine = worker" in failed(site.run("worker"))
+        assert "jobs.engine = celery" in failed(site.run("beat"))
+
     @pytest.mark.parametrize("number", ["8", "x", "99999999999999999999999"])
     def test_only_a_dead_job_can_be_retried(self, site: SimpleNamespace, number: str) -> None:
         self.job(site, "queued")
@@ -474,7 +482,7 @@ class TestDocuments:
 
     def test_help_lists_every_command(self, run: Command) -> None:
         output = run("--help").output
-        for name in ("init", "db", "user", "seed", "jobs", "media", "openapi", "settings"):
+        for name in ("init", "db", "user", "seed", "jobs", "worker", "beat", "media", "openapi", "settings"):
             assert re.search(rf"^  {name} ", output, re.MULTILINE), name
 
 

@@ -1,28 +1,45 @@
-"""What every cache must do, run on each one; then what only the embedded one promises."""
+"""What every cache must do, run on each one; then what only the embedded one promises, or only Redis."""
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import time_machine
 from dogpile.cache.api import BytesBackend
 from pyramid.config import Configurator
 
 from mealshare.core.cache import BackedCache, Cache, CacheSettings, Fragments, make_cache
 from mealshare.core.cache.lru import ENTRY_OVERHEAD, LruBackend
-from mealshare.core.settings import SettingsError
+from mealshare.core.settings import Secret, SettingsError
+from tests.conftest import left_out
+from tests.databases import REDIS_LEFT_OUT, redis_url
+from tests.redis_server import OwnRedis, own_redis
 
-MAKERS: dict[str, Callable[[], Cache]] = {"memory": lambda: make_cache(CacheSettings())}
+
+def on_redis(prefix: str) -> Cache:
+    """A cache under ``prefix`` in the Redis of the tests, with more patience than a request has."""
+    url = redis_url()
+    if url is None:
+        left_out(REDIS_LEFT_OUT)
+    return make_cache(CacheSettings(backend="redis", url=Secret(url), prefix=prefix, timeout=5))
 
 
-@pytest.fixture(params=sorted(MAKERS))
-def cache(request: pytest.FixtureRequest) -> Cache:
-    return MAKERS[request.param]()
+@pytest.fixture(params=["memory", "redis"])
+def cache(request: pytest.FixtureRequest) -> Iterator[Cache]:
+    if request.param == "memory":
+        yield make_cache(CacheSettings())
+        return
+    cache = on_redis(f"test-[{secrets.token_hex(8)}]*")
+    yield cache
+    cache.clear()
 
 
 def test_a_value_comes_back_until_it_is_deleted(cache: Cache) -> None:
@@ -101,6 +118,19 @@ def test_a_creation_that_fails_leaves_nothing_and_blocks_nobody(cache: Cache) ->
     assert cache.get_or_create("a", lambda: b"now", None) == b"now"
 
 
+def test_several_keys_are_asked_for_in_one_step_and_forgotten_in_one(cache: Cache) -> None:
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False) as clock:
+        assert cache.set("a", b"1", None)
+        assert cache.set("b", b"2", 10)
+        assert cache.get_many(["b", "nothing", "a"]) == [b"2", None, b"1"]
+        clock.shift(timedelta(seconds=10))
+        assert cache.get_many(["b", "a"]) == [None, b"1"]
+    assert cache.get_many([]) == []
+    cache.set("c", b"3", None)
+    assert cache.delete("a", "nothing", "c")
+    assert cache.get_many(["a", "c"]) == [None, None]
+
+
 def test_clear_forgets_everything(cache: Cache) -> None:
     cache.set("a", b"1", None)
     cache.set("b", b"2", 60)
@@ -113,6 +143,8 @@ def test_a_key_that_backends_would_cut_is_refused(cache: Cache, key: str) -> Non
     for call in (
         cache.get,
         cache.delete,
+        lambda k: cache.delete("a", k),
+        lambda k: cache.get_many(["a", k]),
         lambda k: cache.set(k, b"", None),
         lambda k: cache.get_or_create(k, bytes, None),
     ):
@@ -145,6 +177,7 @@ def test_a_backend_that_is_gone_is_an_empty_cache(caplog: pytest.LogCaptureFixtu
     cache.clear()
     assert cache.get("a") is None
     assert cache.get_or_create("a", lambda: b"made", 60) == b"made"
+    assert cache.get_many(["a"]) is None
     assert not cache.healthy()
     assert {record.getMessage() for record in caplog.records} == {"cache.failed"}
 
@@ -256,3 +289,102 @@ def test_both_caches_stand_in_the_registry_with_the_bounds_of_the_settings() -> 
 def test_a_wrong_setting_stops_the_boot_with_its_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"cache\.{name}"):
         configured(**{f"cache.{name}": value})
+
+
+# Redis alone.
+
+
+def test_a_missing_address_of_redis_stops_the_boot_with_its_name() -> None:
+    with pytest.raises(SettingsError, match=r"cache\.url is missing"):
+        configured(**{"cache.backend": "redis"})
+
+
+def test_two_sites_share_a_redis_and_nothing_in_it() -> None:
+    one, other = (on_redis(f"test-[{secrets.token_hex(8)}]*") for _ in range(2))
+    one.set("a", b"one", 60)
+    other.set("a", b"other", 60)
+    one.clear()
+    assert (one.get("a"), other.get("a")) == (None, b"other")
+    other.clear()
+
+
+def test_two_processes_see_the_same_values() -> None:
+    prefix = f"test-{secrets.token_hex(8)}"
+    one, other = on_redis(prefix), on_redis(prefix)
+    assert (one.shared, make_cache(CacheSettings()).shared) == (True, False)
+    one.set("a", b"1", 60)
+    assert other.get("a") == b"1"
+    other.delete("a")
+    assert one.get("a") is None
+
+
+def test_redis_itself_lets_every_value_go_in_time() -> None:
+    prefix = f"test-{secrets.token_hex(8)}"
+    cache = on_redis(prefix)
+    with redis.Redis.from_url(redis_url() or "") as client:
+        for key, ttl in (("short", 0.3), ("long", 100.0), ("ever", None)):
+            cache.set(key, b"x", ttl)
+        left = {key: client.pttl(f"{prefix}:cache:{key}") for key in ("short", "long", "ever")}
+        assert 0 < left["short"] <= 300
+        assert 90_000 < left["long"] <= 100_000
+        assert 6 * 86_400_000 < left["ever"] <= 7 * 86_400_000
+        time.sleep(0.35)
+        assert not client.exists(f"{prefix}:cache:short")
+    cache.clear()
+
+
+@pytest.fixture
+def server(tmp_path: Path, need_redis_server: None) -> Iterator[OwnRedis]:
+    with own_redis(tmp_path) as server:
+        yield server
+
+
+def impatient(url: str) -> Cache:
+    """The cache of a site with a Redis at ``url``."""
+    return make_cache(CacheSettings(backend="redis", url=Secret(url), timeout=0.2), "http://localhost")
+
+
+def test_a_redis_that_does_not_answer_holds_up_one_request_and_not_each(
+    server: OwnRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = impatient(server.url)
+    assert cache.set("a", b"1", 600)
+    with server.frozen():
+        started = time.monotonic()
+        assert [cache.get("a") for _ in range(100)] == [None] * 100
+        assert [cache.get_or_create("a", lambda: b"made", 60) for _ in range(50)] == [b"made"] * 50
+        assert not cache.set("b", b"2", 60)
+        assert not cache.delete("a")
+        # Waiting each time would take 40 seconds.
+        assert time.monotonic() - started < 15
+        assert not cache.healthy()
+    assert [record.getMessage() for record in caplog.records] == ["cache.failed"]
+    assert isinstance(caplog.records[0].exc_info[1], redis.TimeoutError)
+
+
+def test_a_redis_that_comes_back_is_used_again(server: OwnRedis, caplog: pytest.LogCaptureFixture) -> None:
+    cache = impatient(server.url)
+    assert cache.set("a", b"1", 600)
+    server.kill()
+    assert cache.get("a") is None
+    server.start()
+    deadline = time.monotonic() + 10
+    while not cache.set("a", b"2", 600):
+        assert time.monotonic() < deadline, "nobody asked again"
+        time.sleep(0.05)
+    assert cache.get("a") == b"2"
+    assert [record.getMessage() for record in caplog.records] == ["cache.failed", "cache.back"]
+
+
+def test_a_pause_of_redis_makes_no_value_live_longer(server: OwnRedis) -> None:
+    """What it was told before the pause it does after it, and only then begins to count."""
+    cache = impatient(server.url)
+    cache.get("connect")
+    with server.frozen():
+        assert not cache.set("a", b"1", 0.5)
+        time.sleep(0.6)
+    time.sleep(0.05)
+    with redis.Redis.from_url(server.url) as client:
+        assert client.exists("localhost:cache:a"), "it was told"
+    other = impatient(server.url)
+    assert other.get("a") is None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,13 +18,17 @@ from pyramid.config import Configurator
 from mealshare.core.settings import SettingsError
 from mealshare.core.storage import LocalStorage, NotStored, Storage, StorageError, StorageFull
 
-MAKERS: dict[str, Callable[[Path], Storage]] = {"local": LocalStorage}
+BACKENDS = ("local", "s3", "s3 with a prefix")
 PLAIN = "application/octet-stream"
 
 
-@pytest.fixture(params=sorted(MAKERS))
+@pytest.fixture(params=BACKENDS)
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return MAKERS[request.param](tmp_path / "files")
+    if request.param == "local":
+        return LocalStorage(tmp_path / "files")
+    prefix = "sites/of.mine/" if request.param == "s3 with a prefix" else ""
+    made: Storage = request.getfixturevalue("s3_server").storage(prefix=prefix)
+    return made
 
 
 def read(storage: Storage, key: str) -> bytes:
@@ -81,6 +86,7 @@ def test_keys_are_listed_by_prefix(storage: Storage) -> None:
 def test_what_is_no_key_is_refused_everywhere(storage: Storage, key: str) -> None:
     calls: list[Callable[[str], object]] = [
         storage.open, storage.path, storage.exists, storage.delete, lambda k: storage.put(k, b"x", PLAIN),
+        lambda k: storage.url(k, 60, PLAIN, "x"),
     ]  # fmt: skip
     for call in calls:
         with pytest.raises(ValueError, match="not a storage key"):
@@ -134,6 +140,24 @@ def test_putting_and_deleting_side_by_side_fails_nobody(storage: Storage) -> Non
         thread.join()
     assert failed == []
     assert list(storage.keys()) == []
+
+
+def test_files_of_some_age_are_listed(storage: Storage) -> None:
+    storage.put("media/a", b"x", PLAIN)
+    time.sleep(1.1)  # S3 tells times in seconds.
+    assert list(storage.keys("media/", older_than_seconds=1)) == ["media/a"]
+    assert list(storage.keys(older_than_seconds=3600)) == []
+    assert list(storage.keys("other", older_than_seconds=0)) == []
+
+
+def test_there_are_addresses_or_there_are_none(storage: Storage) -> None:
+    storage.put("media/a", b"0123456789", PLAIN)
+    url, origin = storage.url("media/a", 60, "image/webp", "a.webp"), storage.origin()
+    assert (url is None) is (origin is None) is (not storage.shared)
+    if url is not None:
+        assert url.startswith(f"{origin}/")
+        with urllib.request.urlopen(url) as answer:
+            assert answer.read() == b"0123456789"
 
 
 def test_it_is_healthy_and_asking_leaves_nothing_behind(storage: Storage) -> None:

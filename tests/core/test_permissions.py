@@ -187,7 +187,7 @@ def configured(tmp_path: Path, setup: Setup | None = None) -> Configurator:
     from mealshare import configure
 
     settings = site_settings(tmp_path, f"sqlite:///{tmp_path}/x.sqlite", "http://localhost")
-    config = configure(settings | {"db.check_revision": "false", "jobs.embedded": "false"})
+    config = configure(settings | {"db.check_revision": "false", "jobs.engine": "worker"})
     if setup is not None:
         setup(config)
     config.commit()

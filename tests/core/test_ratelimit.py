@@ -160,13 +160,13 @@ class Unreachable(BoundedMemoryStorage):
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock of the breaker; a test moves it."""
     now = [1000.0]
-    monkeypatch.setattr("mealshare.core.ratelimit.breaker.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("mealshare.core.breaker.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int]]:
     """What was logged, and how many requests each line says went on uncounted."""
-    return [(record.getMessage(), record.__dict__["uncounted"]) for record in caplog.records]
+    return [(record.getMessage(), record.__dict__["missed"]) for record in caplog.records]
 
 
 def test_a_storage_that_fails_lets_everybody_in_and_says_so(

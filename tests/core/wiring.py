@@ -41,7 +41,7 @@ def by_bearer(request: Request) -> Identity | None:
 
 def small_router(url: str, folder: Path, setup: Setup, *, base_url: str = "http://localhost", **settings: str) -> Any:
     """The application: all of the plumbing, and what ``setup`` adds; ``settings`` as ``section__key=value``."""
-    given = site_settings(folder, url, base_url) | {"jobs.embedded": "false", "db.check_revision": "false"}
+    given = site_settings(folder, url, base_url) | {"jobs.engine": "worker", "db.check_revision": "false"}
     # The key of access tokens belongs to the feature that gives them out.
     del given["jwt.secret"]
     given |= {name.replace("__", "."): value for name, value in settings.items()}

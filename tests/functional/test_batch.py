@@ -271,7 +271,7 @@ def test_each_request_counts_for_its_limits(mei: Batches, rate_limits: Any, monk
 
 def test_with_a_pool_of_one_and_at_the_same_time(database_url: str, tmp_path: Path) -> None:
     """A batch holds no connection while its requests want one: otherwise four of them would wait for each other."""
-    few = {"db.pool_size": "1", "db.pool_overflow": "0", "db.pool_timeout": "20", "jobs.embedded": "false"}
+    few = {"db.pool_size": "1", "db.pool_overflow": "0", "db.pool_timeout": "20", "jobs.engine": "worker"}
     application = main({}, **site_settings(tmp_path, database_url, "http://localhost"), **few)
     mei = Batches(TestApp(application), bearer(TestApp(application), add_user(application.registry, "mei")))
     results: list[list[int]] = []

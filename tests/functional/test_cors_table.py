@@ -62,7 +62,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
     folder = tmp_path_factory.mktemp("cors")
     with new_database("sqlite", folder) as url:
         upgrade(url)
-        settings = site_settings(folder, url, "http://localhost") | {"jobs.embedded": "false"}
+        settings = site_settings(folder, url, "http://localhost") | {"jobs.engine": "worker"}
         application = main({}, **settings)
         yield application
         application.registry["engine"].dispose()

@@ -96,7 +96,7 @@ def rsa_key() -> rsa.RSAPrivateKey:
 def second_application(registry: Any, site_folder: Path, **settings: str) -> Router:
     """The application once more, on the same database, with other settings."""
     url = registry["engine"].url.render_as_string(hide_password=False)
-    known = site_settings(site_folder, url, "http://localhost") | {"jobs.embedded": "false", "cors.origins": ORIGIN}
+    known = site_settings(site_folder, url, "http://localhost") | {"jobs.engine": "worker", "cors.origins": ORIGIN}
     return main({}, **known, **{name.replace("__", "."): value for name, value in settings.items()})
 
 

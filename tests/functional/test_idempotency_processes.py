@@ -54,7 +54,7 @@ def sites(folder: Path, url: str) -> Iterator[list[RunningSite]]:
         one.mkdir()
     with ExitStack() as stack, ThreadPoolExecutor(PROCESSES) as pool:
         # Each knows the tokens of the others: they are one site.
-        settings = {"site__base_url": BASE, "jobs__embedded": "false"}
+        settings = {"site__base_url": BASE, "jobs__engine": "worker"}
         contexts = [running_site(one, url, **settings) for one in folders]
         started = [pool.submit(stack.enter_context, context) for context in contexts]
         yield [one.result() for one in started]

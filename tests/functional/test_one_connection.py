@@ -13,7 +13,7 @@ from mealshare.core.jobs import run_due
 from tests.people import PASSWORD, add_user, bearer, form_with, sign_in
 from tests.sites import site_settings
 
-ONE = {"db.pool_size": "1", "db.pool_overflow": "0", "db.pool_timeout": "1", "jobs.embedded": "false"}
+ONE = {"db.pool_size": "1", "db.pool_overflow": "0", "db.pool_timeout": "1", "jobs.engine": "worker"}
 
 
 @pytest.fixture

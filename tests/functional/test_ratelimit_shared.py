@@ -50,7 +50,7 @@ def cluster(tmp_path: Path, need_redis_server: None) -> Iterator[Cluster]:
         server = stack.enter_context(own_redis(folder))
         url = stack.enter_context(new_database("sqlite", folder))
         upgrade(url)
-        settings = LIMITS | {"ratelimit__backend": "redis", "ratelimit__url": server.url, "jobs__embedded": "false"}
+        settings = LIMITS | {"ratelimit__backend": "redis", "ratelimit__url": server.url, "jobs__engine": "worker"}
         folders = [folder / str(number) for number in range(PROCESSES)]
         for own in folders:
             own.mkdir()

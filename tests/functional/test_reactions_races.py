@@ -165,7 +165,7 @@ def test_nobody_waits_in_a_circle(registry: Any, work: Any, make_user: Any, back
 @pytest.fixture
 def shared(database_url: str, tmp_path: Path) -> Any:
     """A site of this test alone, whose database other processes open as well."""
-    settings = site_settings(tmp_path, database_url, "http://localhost") | {"jobs.embedded": "false"}
+    settings = site_settings(tmp_path, database_url, "http://localhost") | {"jobs.engine": "worker"}
     registry = main({}, **settings).registry
     yield registry, settings
     registry["engine"].dispose()

@@ -435,7 +435,7 @@ def test_new_meals_are_found_by_their_ids(large_site: Connection, feed: Feed, vi
 
 def test_with_a_pool_of_one(database_url: str, tmp_path: Path) -> None:
     """No listener holds a connection, and neither does the hub between two looks."""
-    one = {"db.pool_size": "1", "db.pool_overflow": "0", "db.pool_timeout": "5", "jobs.embedded": "false"}
+    one = {"db.pool_size": "1", "db.pool_overflow": "0", "db.pool_timeout": "5", "jobs.engine": "worker"}
     application = main({}, **site_settings(tmp_path, database_url, "http://localhost"), **one)
     app = TestApp(application)
     headers = bearer(app, add_user(application.registry, "mei"))

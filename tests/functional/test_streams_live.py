@@ -25,7 +25,7 @@ from tests.functional.streams import events_in, last_id_in, wait_until
 from tests.people import add_user, bearer
 from tests.sites import RunningSite, running_site, site_settings
 
-SETTINGS = {"server__threads": "2", "streams__per_address": "1000", "jobs__embedded": "false"}
+SETTINGS = {"server__threads": "2", "streams__per_address": "1000", "jobs__engine": "worker"}
 
 
 @dataclass
@@ -99,7 +99,7 @@ def live(backend: Backend, migrated: str, tmp_path_factory: pytest.TempPathFacto
 
 
 def _beside(site: RunningSite, folder: Path, url: str) -> Iterator[Live]:
-    application = main({}, **site_settings(folder, url, site.url) | {"jobs.embedded": "false"})
+    application = main({}, **site_settings(folder, url, site.url) | {"jobs.engine": "worker"})
     people = {name: add_user(application.registry, name) for name in ("ann", "bob")}
     yield Live(site, TestApp(application), people)
     application.registry["engine"].dispose()

@@ -188,7 +188,7 @@ def add_people(folder: Path, database_url: str, number: int) -> None:
     """Accounts ``person0`` and so on."""
     place = folder / "people"
     place.mkdir()
-    router = main({}, **(site_settings(place, database_url, BASE_URL) | {"jobs.embedded": "false"}))
+    router = main({}, **(site_settings(place, database_url, BASE_URL) | {"jobs.engine": "worker"}))
     for position in range(number):
         add_user(router.registry, f"person{position}")
     router.registry["engine"].dispose()

@@ -10,26 +10,42 @@ from pyramid.config import Configurator
 from mealshare.core.cache.backed import BackedCache
 from mealshare.core.cache.fragments import Fragments
 from mealshare.core.cache.interface import Cache
-from mealshare.core.settings import setting
+from mealshare.core.redis import make_redis, site_prefix
+from mealshare.core.settings import Secret, setting
 
 __all__ = ["BackedCache", "Cache", "CacheSettings", "Fragments", "make_cache"]
 
 # dogpile.cache has no annotations.
 register_backend("mealshare.lru", "mealshare.core.cache.lru", "LruBackend")  # type: ignore[no-untyped-call]
+register_backend("mealshare.redis", "mealshare.core.cache.redis", "RedisBackend")  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
 class CacheSettings:
-    """The bounds of what a process remembers."""
+    """Where cached values live, and the bounds of what a process remembers."""
 
-    backend: str = setting("memory", "Where cached values live.", choices=("memory",))
+    backend: str = setting(
+        "memory",
+        "Where cached values live: in the memory of each process, or in one Redis for all of them.",
+        choices=("memory", "redis"),
+    )
+    url: Secret = setting(Secret(""), "Where Redis is: redis://[user:password@]host:port/number, rediss:// or unix://.")
+    prefix: str = setting("", "What the keys in Redis begin with; empty: the host and port of site.base_url.")
+    timeout: float = setting(
+        0.25, "Seconds to wait for Redis before a request goes on without it.", minimum=0.01, maximum=5
+    )
     entries: int = setting(10_000, "Values that the memory of one process holds at most.", minimum=1)
     megabytes: int = setting(16, "Megabytes that these values take at most.", minimum=1)
     fragments: int = setting(5_000, "Rendered pieces (about 2 kB each) that one process holds at most.", minimum=0)
 
 
-def make_cache(settings: CacheSettings) -> Cache:
-    """The cache that ``settings`` describe."""
+def make_cache(settings: CacheSettings, base_url: str = "") -> Cache:
+    """The cache that ``settings`` describe, for the site at ``base_url``.  For what it raises, see `make_redis`."""
+    if settings.backend == "redis":
+        client = make_redis(settings.url, settings.timeout, "cache")
+        prefix = f"{site_prefix(settings.prefix, base_url)}:cache:"
+        region = make_region().configure("mealshare.redis", arguments={"client": client, "prefix": prefix})
+        return BackedCache(region.backend, shared=True)
     region = make_region().configure(
         "mealshare.lru", arguments={"entries": settings.entries, "bytes": settings.megabytes * 1024 * 1024}
     )
@@ -39,5 +55,5 @@ def make_cache(settings: CacheSettings) -> Cache:
 def includeme(config: Configurator) -> None:
     """Register the settings and both caches."""
     settings = config.declare_settings(CacheSettings, prefix="cache")
-    config.registry["cache"] = make_cache(settings)
+    config.registry["cache"] = make_cache(settings, config.registry.get("base_url", ""))
     config.registry["fragments"] = Fragments(settings.fragments)

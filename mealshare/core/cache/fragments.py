@@ -29,6 +29,11 @@ class Fragments:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def most(self) -> int:
+        """How many pieces it holds at most."""
+        return self._most
+
     def get(self, key: Hashable) -> Any:
         """What was put under ``key``, or None."""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
@@ -14,14 +14,23 @@ class Cache(Protocol):
     ValueError, because backends would cut it in different places.
     """
 
+    #: True if all processes of the site see the same values.
+    shared: bool
+
     def get(self, key: str) -> bytes | None:
         """The value under ``key``, or None."""
 
-    def set(self, key: str, value: bytes, ttl_seconds: float | None) -> None:
-        """Keep ``value`` under ``key`` for ``ttl_seconds`` (None: until room is needed; zero or less: not at all)."""
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None] | None:
+        """The values under the keys, in their order, asked for in one step; None if the backend did not answer."""
 
-    def delete(self, key: str) -> None:
-        """Forget ``key``; it need not be there."""
+    def set(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
+        """Keep ``value`` under ``key`` for ``ttl_seconds`` (None: until room is needed; zero or less: not at all).
+
+        False if the backend did not answer.
+        """
+
+    def delete(self, *keys: str) -> bool:
+        """Forget the keys, which need not be there; False if the backend did not answer."""
 
     def get_or_create(self, key: str, create: Callable[[], bytes], ttl_seconds: float | None) -> bytes:
         """The value under ``key``; if there is none, that of ``create()``, which is then kept.

@@ -11,6 +11,7 @@ Two modes, and only two:
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.sql import Executable
 
+from mealshare.core.db.hurry import limit_statements
 from mealshare.core.settings import Secret, SettingsError, setting
 
 #: Seconds that a writer waits for its turn before it is told that the database is locked.
@@ -40,21 +42,37 @@ class DatabaseSettings:
     url: Secret = setting(
         help="SQLAlchemy URL of the database: sqlite:////absolute/file.sqlite or postgresql+psycopg://..."
     )
+    replica_url: Secret = setting(
+        Secret(""),
+        "SQLAlchemy URL of a read replica (PostgreSQL), which GET and HEAD are answered from; empty: there is none.",
+    )
+    replica_pin_seconds: float = setting(
+        5.0, "Seconds for which whoever has changed something reads from the primary, so as to see it.", minimum=1
+    )
+    replica_max_lag_seconds: float = setting(
+        1.5, "Seconds that the replica may be behind before nobody reads from it until it has caught up.", minimum=0.1
+    )
     pool_size: int = setting(
         10, "Connections kept open to PostgreSQL by each process; at least the server's threads.", minimum=1
     )
     pool_overflow: int = setting(5, "Connections that may be opened beyond the pool for a moment.", minimum=0)
     pool_timeout: int = setting(10, "Seconds to wait for a free connection before the request fails.", minimum=1)
+    statement_timeout: float = setting(
+        30.0,
+        "Seconds that one statement of a request may take on PostgreSQL before the request fails (503); 0 for no end. "
+        "Jobs, commands, migrations and backups have none.",
+        minimum=0,
+    )
     echo: bool = setting(False, "Log every SQL statement (development only).")
     check_revision: bool = setting(True, "Refuse to start on a database whose schema is not the newest migration.")
 
 
-def make_engine(settings: DatabaseSettings) -> Engine:
-    """An engine for ``settings.url`` in write mode; `read_engine` gives its sibling for reads.
+def make_engine(settings: DatabaseSettings, name: str = "url") -> Engine:
+    """An engine for ``settings.url`` (or the one called ``name``) in write mode; `read_engine` gives its sibling for reads.
 
     Raises SettingsError for a URL that cannot be used; the message does not show it, for it may hold a password.
     """
-    url = _usable_url(settings.url)
+    url = _usable_url(getattr(settings, name), f"db.{name}")
     options: dict[str, Any] = {
         "echo": settings.echo,
         "json_serializer": lambda value: orjson.dumps(value).decode(),
@@ -74,27 +92,47 @@ def make_engine(settings: DatabaseSettings) -> Engine:
             "pool_pre_ping": True,
             # Not for SQLite, where the driver always looks like autocommit: real transactions would stay open.
             "skip_autocommit_rollback": True,
-            "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC"},
+            "connect_args": _postgresql_arguments(settings.statement_timeout),
         }
         engine = create_engine(url, **options)
+        limit_statements(engine, _milliseconds(settings.statement_timeout))
     event.listen(engine, "handle_error", _mark_retryable)
     event.listen(engine, "before_cursor_execute", _record_statement)
     return engine
 
 
-def _usable_url(given: str) -> URL:
+def _milliseconds(seconds: float) -> int:
+    return math.ceil(seconds * 1000)
+
+
+def _postgresql_arguments(statement_timeout: float) -> dict[str, Any]:
+    """What a connection is made with; libpq leaves out what does not fit the kind of address."""
+    return {
+        "connect_timeout": 5,
+        "options": f"-c timezone=UTC -c statement_timeout={_milliseconds(statement_timeout)}",
+        # A machine that is gone without a word is noticed within half a minute; the system's own patience is two hours.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,
+    }
+
+
+def _usable_url(given: str, called: str) -> URL:
     try:
         url = make_url(str(given))
         url.get_dialect().import_dbapi()
     except (ArgumentError, ValueError):
-        raise SettingsError("the setting db.url is wrong: it is not an SQLAlchemy database URL") from None
+        raise SettingsError(f"the setting {called} is wrong: it is not an SQLAlchemy database URL") from None
     except ImportError as error:
-        raise SettingsError(f"the setting db.url needs a driver that is not installed: {error.name}") from None
+        raise SettingsError(f"the setting {called} needs a driver that is not installed: {error.name}") from None
     backend = url.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
-        raise SettingsError(f"the setting db.url is wrong: {backend} is not supported, only sqlite and postgresql are")
+        raise SettingsError(
+            f"the setting {called} is wrong: {backend} is not supported, only sqlite and postgresql are"
+        )
     if backend == "sqlite" and url.database in (None, "", ":memory:"):
-        raise SettingsError("the setting db.url is wrong: the database is shared by threads, so it must be a file")
+        raise SettingsError(f"the setting {called} is wrong: the database is shared by threads, so it must be a file")
     return url
 
 

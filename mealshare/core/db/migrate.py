@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 from alembic import command
@@ -14,7 +15,17 @@ from sqlalchemy.exc import OperationalError
 
 from mealshare.core.settings import BootError
 
+#: PostgreSQL's word for a lock that was not to be had in time.
+LOCK_NOT_AVAILABLE = "55P03"
+#: Seconds until the second attempt, in which those who have waited behind us go on; the later pauses are longer.
+PAUSE = 1.0
+LOCKED = "db.upgrade_locked"
+
 log = logging.getLogger(__name__)
+
+
+class LockedError(Exception):
+    """A migration could not have its locks; the database is as it was, and the message is for its host."""
 
 
 class SchemaError(BootError):
@@ -50,9 +61,29 @@ def current_revision(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database at ``url`` up to ``revision``."""
-    command.upgrade(alembic_config(url), revision)
+def upgrade(url: str, revision: str = "head", *, lock_timeout: float | None = None, attempts: int = 1) -> None:
+    """Bring the database at ``url`` up to ``revision``.
+
+    On PostgreSQL no lock is waited for longer than ``lock_timeout`` seconds (None: for ever); then everything is rolled
+    back, and tried again up to ``attempts`` times with growing pauses.  Raises LockedError after the last.
+    """
+    for attempt in range(1, attempts + 1):
+        config = alembic_config(url)
+        config.attributes["lock_timeout"] = lock_timeout
+        try:
+            command.upgrade(config, revision)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            if attempt == attempts:
+                raise LockedError(
+                    f"a table was in use for longer than {lock_timeout:g} seconds, {attempts} times: nothing is changed; "
+                    "look in pg_stat_activity who holds it, or try again when there is less to do"
+                ) from None
+            log.warning(LOCKED, extra={"attempt": attempt, "attempts": attempts})
+            time.sleep(PAUSE * attempt)
+        else:
+            return
 
 
 def downgrade(url: str, revision: str) -> None:

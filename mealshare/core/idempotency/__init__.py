@@ -15,6 +15,7 @@ from pyramid.registry import Registry
 
 from mealshare.core.clock import now
 from mealshare.core.idempotency.store import WAIT_SECONDS, Kept, Key, StillRunning, sweep
+from mealshare.core.jobs import Priority
 from mealshare.core.settings import setting, settings_of
 
 __all__ = ["WAIT_SECONDS", "IdempotencySettings", "Kept", "Key", "StillRunning", "sweep"]
@@ -45,4 +46,4 @@ def sweep_kept(registry: Registry, payload: dict[str, Any]) -> None:
 def includeme(config: Configurator) -> None:
     """Register the settings and the job."""
     config.declare_settings(IdempotencySettings, prefix="idempotency")
-    config.add_job(SWEEP, sweep_kept, every=timedelta(hours=1))
+    config.add_job(SWEEP, sweep_kept, every=timedelta(hours=1), priority=Priority.LOW)

@@ -3,48 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.registry import Registry
 
+from mealshare.core.jobs.models import Priority
+from mealshare.core.jobs.outbox import Outbox
 from mealshare.core.jobs.queue import JobQueue
+from mealshare.core.jobs.settings import JobSettings, check_settings
 from mealshare.core.jobs.worker import Worker, run_due
-from mealshare.core.settings import setting
 
-__all__ = ["JobQueue", "JobSettings", "run_due"]
+__all__ = ["JobQueue", "JobSettings", "Priority", "run_due"]
 
 JobHandler = Callable[[Registry, dict[str, Any]], None]
 
 
-@dataclass(frozen=True)
-class JobSettings:
-    """Where jobs run."""
+def _add_job(
+    config: Configurator,
+    name: str,
+    handler: JobHandler,
+    *,
+    every: timedelta | None = None,
+    priority: Priority = Priority.NORMAL,
+) -> None:
+    """Directive ``config.add_job(name, handler, every=None, priority=Priority.NORMAL)``.
 
-    embedded: bool = setting(True, "Run jobs in a thread of the serving process.")
-    poll_seconds: float = setting(1.0, "How long the worker waits before it looks for due jobs again.", minimum=0.01)
-
-
-def _add_job(config: Configurator, name: str, handler: JobHandler, *, every: timedelta | None = None) -> None:
-    """Directive ``config.add_job(name, handler, every=None)``: ``handler(registry, payload)`` runs jobs of that name.
-
-    With ``every``, one such job (with an empty payload) is there at all times.  ValueError for a name in use.
+    ``handler(registry, payload)`` runs jobs of that name; the more urgent ones run first.  With ``every``, one such job
+    (with an empty payload) is there at all times.  ValueError for a name in use.
     """
     queue: JobQueue = config.registry["jobs"]
     if name in queue.handlers:
         raise ValueError(f"the job {name} has a handler already")
     queue.handlers[name] = handler
+    queue.priorities[name] = priority
     if every is not None:
         queue.periodic[name] = every
 
 
+def _start_relay(registry: Registry, settings: JobSettings) -> Callable[[], None]:
+    # Celery is large, and only a process that serves needs it: not the commands, not the other engines.
+    from mealshare.core.jobs.broker import BrokerPublisher
+    from mealshare.core.jobs.relay import Relay
+
+    return Relay(registry, BrokerPublisher(settings), settings.poll_seconds).start()
+
+
+def _use_broker(registry: Registry, settings: JobSettings) -> None:
+    from mealshare.core.jobs.probe import Probe
+
+    registry.setdefault("on_serve", []).append(lambda: _start_relay(registry, settings))
+    registry.setdefault("health_helpers", {})["broker"] = Probe(settings).healthy
+
+
 def includeme(config: Configurator) -> None:
-    """Add ``config.add_job`` and let the server start the embedded worker."""
+    """Add ``config.add_job``, and let the server start what the engine needs in the serving process.
+
+    Raises SettingsError for a broker that cannot be used, BootError where a library is missing.
+    """
     settings = config.declare_settings(JobSettings, prefix="jobs")
+    check_settings(settings)
     registry = config.registry
     registry["jobs"] = JobQueue()
+    registry["outbox"] = Outbox()
     config.add_directive("add_job", _add_job, action_wrap=False)
-    if settings.embedded:
+    if settings.engine == "embedded":
         registry.setdefault("on_serve", []).append(lambda: Worker(registry, settings.poll_seconds).start())
+    elif settings.engine == "celery":
+        _use_broker(registry, settings)

@@ -9,16 +9,16 @@ weighted count of two windows is only approximately right, and so would its test
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from urllib.parse import urlsplit
 
 from pyramid.config import Configurator
 
-from mealshare.core.ratelimit.breaker import FAILED as RATELIMIT_FAILED
 from mealshare.core.ratelimit.interface import Count, HitStorage, Window
+from mealshare.core.ratelimit.limiter import FAILED as RATELIMIT_FAILED
 from mealshare.core.ratelimit.limiter import Decision, Limit, RateLimiter, parse_limit
 from mealshare.core.ratelimit.memory import BoundedMemoryStorage
 from mealshare.core.ratelimit.redis import RedisStorage
 from mealshare.core.ratelimit.requests import Spent, address_key, limited, spend_for
+from mealshare.core.redis import site_prefix
 from mealshare.core.settings import Secret, SettingsError, setting
 
 __all__ = [
@@ -88,13 +88,7 @@ def make_rate_limiter(settings: RateLimitSettings, base_url: str = "") -> RateLi
 def _storage(settings: RateLimitSettings, base_url: str) -> HitStorage:
     if settings.backend == "memory":
         return BoundedMemoryStorage()
-    if not settings.url:
-        raise SettingsError(
-            "the setting ratelimit.url is missing: with ratelimit.backend = redis it says where Redis is"
-        )
-    # Several sites may share one Redis: what one counts must be nothing to another.
-    prefix = settings.prefix or urlsplit(base_url).netloc or "mealshare"
-    return RedisStorage(settings.url, f"{prefix}:limit:", settings.timeout)
+    return RedisStorage(settings.url, f"{site_prefix(settings.prefix, base_url)}:limit:", settings.timeout)
 
 
 def includeme(config: Configurator) -> None:

@@ -7,10 +7,10 @@ import logging
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from mealshare.core.ratelimit.breaker import FAILED, Breaker
+from mealshare.core.breaker import Breaker
 from mealshare.core.ratelimit.interface import Count, HitStorage, Window
 from mealshare.core.ratelimit.memory import BoundedMemoryStorage
 
@@ -21,6 +21,9 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _LONGEST = 31 * 86_400
 #: Guesses and mails: these never become free.  While the storage is away each process counts them for itself.
 GUARDED = frozenset({"login_account", "login_address", "login_all", "signup", "reset"})
+
+FAILED = "ratelimit.storage_failed"
+BACK = "ratelimit.storage_back"
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +66,10 @@ class RateLimiter:
         self.limits = dict(limits)
         self.storage = storage
         self.enabled = enabled
-        self._breaker = Breaker()
+        self._breaker = Breaker(FAILED, BACK)
         self._own = BoundedMemoryStorage()
+        #: Told the name of each limit that refuses a hit; None: nobody counts.
+        self.refused: Callable[[str], None] | None = None
 
     def hit(self, name: str, *keys: str) -> Decision:
         """Count one hit against the limit ``name`` for whom ``keys`` describe.  A refused hit does not count.
@@ -78,7 +83,12 @@ class RateLimiter:
 
         It is allowed if every decision says so; those that do not are the limits that are used up.
         """
-        return self._decide(asked, count=True)
+        decisions = self._decide(asked, count=True)
+        if self.refused is not None:
+            for decision in decisions:
+                if not decision.allowed:
+                    self.refused(decision.name)
+        return decisions
 
     def peek(self, name: str, *keys: str) -> Decision:
         """What ``hit`` would say, without counting."""

@@ -11,10 +11,9 @@ millisecond are cut off, so a hit counts for one more, and never for less than i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mealshare.core.ratelimit.interface import Count, Window
-from mealshare.core.settings import BootError, SettingsError
+from mealshare.core.redis import delete_prefix, make_redis
 
 #: For each window ARGV has the amount and the milliseconds; the first argument is 1 to count and 0 to look.  Gives 1 or
 #: 0 (whether it counted), and for each window the hits and the milliseconds until the oldest stops counting.
@@ -62,39 +61,17 @@ for i, key in ipairs(KEYS) do
 end
 return answer
 """
-_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class RedisStorage:
     """Hits in the Redis at ``url``, under keys that begin with ``prefix``.
 
-    A call that takes longer than ``timeout`` seconds raises; so does one that finds no Redis.  Making the storage
-    connects to nothing: a site starts while Redis is away.  Raises BootError where the library is missing, and
-    SettingsError for an address that is none.
+    A call that takes longer than ``timeout`` seconds raises; so does one that finds no Redis.  For what making it
+    raises, see `make_redis`.
     """
 
     def __init__(self, url: str, prefix: str, timeout: float = 0.25) -> None:
-        try:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-        except ImportError:
-            raise BootError(
-                "the setting ratelimit.backend is redis, but the library is missing: pip install 'mealshare[redis]'"
-            ) from None
-        if not url.startswith(_SCHEMES):
-            # Without the address itself, which may hold a password.
-            raise SettingsError(f"the setting ratelimit.url is wrong: it begins with none of {', '.join(_SCHEMES)}")
-        try:
-            self._client: Any = redis.Redis.from_url(
-                url,
-                socket_timeout=timeout,
-                socket_connect_timeout=timeout,
-                # Said, because what the library does by itself differs between its versions: whoever waits is a request.
-                retry=Retry(NoBackoff(), 0),
-            )
-        except ValueError as error:
-            raise SettingsError("the setting ratelimit.url is wrong: it is not an address of Redis") from error
+        self._client = make_redis(url, timeout, "ratelimit")
         self._prefix = prefix
         self._script = self._client.register_script(_SCRIPT)
 
@@ -112,10 +89,7 @@ class RedisStorage:
 
     def reset(self) -> None:
         """Forget all hits under the prefix; for tests, since it walks all keys of the database."""
-        pattern = "".join(f"\\{char}" if char in "*?[]^-\\" else char for char in self._prefix)
-        found = list(self._client.scan_iter(match=f"{pattern}*", count=1000))
-        if found:
-            self._client.delete(*found)
+        delete_prefix(self._client, self._prefix)
 
     def check(self) -> None:
         """Return if Redis answers, raise if not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,9 +25,16 @@ HTML_CSP = (
 )
 DATA_CSP = "default-src 'none'; frame-ancestors 'none'"
 HSTS = "max-age=31536000; includeSubDomains"
+#: Where else pictures on our pages come from, in the registry: origins such as ``https://s3.example.org``.
+IMAGE_ORIGINS = "image_origins"
 
 
-def set_headers(response: Any, *, https: bool) -> None:
+def html_policy(image_origins: Sequence[str] = ()) -> str:
+    """The policy for pages whose pictures also come from ``image_origins``."""
+    return HTML_CSP.replace("img-src 'self' blob:", " ".join(("img-src 'self' blob:", *image_origins)))
+
+
+def set_headers(response: Any, *, https: bool, html_csp: str = HTML_CSP) -> None:
     """Add what is missing; a view that set one of these headers itself keeps its own."""
     headers = response.headers
     for name, value in COMMON.items():
@@ -37,7 +44,7 @@ def set_headers(response: Any, *, https: bool) -> None:
         # bring the policy of another type of content; the stored one goes on to hold.
         pass
     elif response.content_type == "text/html":
-        headers.setdefault("Content-Security-Policy", HTML_CSP)
+        headers.setdefault("Content-Security-Policy", html_csp)
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     else:
         headers.setdefault("Content-Security-Policy", DATA_CSP)
@@ -59,6 +66,7 @@ def headers_tween_factory(handler: Callable[[Request], Any], registry: Any) -> C
     """The outermost tween."""
     base_url: str = registry["base_url"]
     https = base_url.startswith("https:")
+    html_csp = html_policy(registry.get(IMAGE_ORIGINS, ()))
     own = frozenset({urlsplit(base_url).hostname, "localhost", "127.0.0.1", "[::1]"})
 
     def tween(request: Request) -> Any:
@@ -67,7 +75,7 @@ def headers_tween_factory(handler: Callable[[Request], Any], registry: Any) -> C
         if location.startswith("/") and not _names(request.environ.get("HTTP_HOST", ""), own):
             # WebOb would complete the path with the Host header, which anybody can write.
             response.headers["Location"] = base_url + location
-        set_headers(response, https=https)
+        set_headers(response, https=https, html_csp=html_csp)
         return response
 
     return tween

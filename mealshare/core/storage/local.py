@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from mealshare.core.storage.interface import NotStored, StorageError, StorageFull, check_key
+from mealshare.core.storage.interface import NotStored, StorageError, StorageFull, check_key, check_prefix
 
 #: No space, over quota, over the largest file that a process may write.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -29,6 +29,8 @@ class LocalStorage:
     The file ``media/x.webp`` lies in ``media/=c1/x.webp``: 256 folders, chosen by a hash, keep each one small.  Local
     files have no content type; whoever sends one knows it from the record that names the key.
     """
+
+    shared = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder).absolute()
@@ -69,6 +71,13 @@ class LocalStorage:
         place = self._place(check_key(key))
         return place if place.is_file() else None
 
+    def url(self, key: str, seconds: int, content_type: str, filename: str, *, head: bool = False) -> None:
+        """See Storage: there is none."""
+        check_key(key)
+
+    def origin(self) -> None:
+        """See Storage: there is none."""
+
     def exists(self, key: str) -> bool:
         """See Storage."""
         return self.path(key) is not None
@@ -82,10 +91,10 @@ class LocalStorage:
             raise StorageError(f"cannot delete {key}: {error.strerror}") from error
         self._remove_empty(place.parent)
 
-    def keys(self, prefix: str = "") -> Iterator[str]:
+    def keys(self, prefix: str = "", *, older_than_seconds: float | None = None) -> Iterator[str]:
         """See Storage."""
-        if prefix:
-            check_key(prefix + "x" if prefix.endswith("/") else prefix)
+        check_prefix(prefix)
+        newest = None if older_than_seconds is None else time.time() - older_than_seconds
         # Only the part before the last slash is a folder; the rest is the beginning of a name.
         for folder, _, names in os.walk(self.folder / prefix.rpartition("/")[0]):
             place = Path(folder)
@@ -94,7 +103,9 @@ class LocalStorage:
             parts = place.parent.relative_to(self.folder).parts
             for name in names:
                 key = "/".join((*parts, name))
-                if not name.startswith(".") and key.startswith(prefix):
+                if name.startswith(".") or not key.startswith(prefix):
+                    continue
+                if newest is None or _written_before(place / name, newest):
                     yield key
 
     def sweep(self, older_than_seconds: float = 3600) -> int:
@@ -135,6 +146,13 @@ class LocalStorage:
             while folder != self.folder:
                 folder.rmdir()
                 folder = folder.parent
+
+
+def _written_before(file: Path, moment: float) -> bool:
+    # It may go at this very moment.
+    with suppress(FileNotFoundError):
+        return file.stat().st_mtime <= moment
+    return False
 
 
 def _make_folders(folder: Path) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from pyramid.config import Configurator
 
 from mealshare.api import id_param
 from mealshare.core.i18n import _
+from mealshare.core.jobs import Priority
 from mealshare.core.security.identity import AuthMethod
 from mealshare.core.security.jwt import AccessTokens
 from mealshare.core.security.jwt_keys import PREFIX as JWT_PREFIX
 from mealshare.core.security.jwt_keys import JwtSettings
-from mealshare.features.accounts.authenticators import add_identity_column, by_bearer, by_session
+from mealshare.core.security.remembered import RememberedIdentities
+from mealshare.features.accounts.authenticators import add_identity_column, by_bearer, by_session, forget_ended
 from mealshare.features.accounts.entry import add_sign_in_hook
+from mealshare.features.accounts.events import AccessEnded
 from mealshare.features.accounts.jobs import mail_reset_link, send_mail, sweep_expired
 from mealshare.features.accounts.mails import SEND
 from mealshare.features.accounts.resources import Users
@@ -87,7 +91,11 @@ OPERATIONS = {
 def includeme(config: Configurator) -> None:
     """Switch the feature on."""
     registry = config.registry
-    config.declare_settings(AuthSettings, prefix="auth")
+    seconds = config.declare_settings(AuthSettings, prefix="auth").session_cache_seconds
+    remembered = RememberedIdentities(registry["cache"], seconds) if seconds > 0 else None
+    registry["remembered"] = remembered
+    if remembered is not None:
+        config.subscribe(AccessEnded, partial(forget_ended, remembered))
     jwt = config.declare_settings(JwtSettings, prefix=JWT_PREFIX)
     registry["access_tokens"] = AccessTokens.from_settings(jwt, registry["base_url"])
     registry["sign_in_hooks"] = []
@@ -100,9 +108,9 @@ def includeme(config: Configurator) -> None:
     config.add_api_tags(TAGS)
     config.add_messages(MESSAGES)
     config.add_problems(PROBLEMS)
-    config.add_job(SEND, send_mail)
-    config.add_job(MAIL_RESET_LINK, mail_reset_link)
-    config.add_job("accounts.sweep", sweep_expired, every=timedelta(hours=1))
+    config.add_job(SEND, send_mail, priority=Priority.HIGH)
+    config.add_job(MAIL_RESET_LINK, mail_reset_link, priority=Priority.HIGH)
+    config.add_job("accounts.sweep", sweep_expired, every=timedelta(hours=1), priority=Priority.LOW)
     for name, pattern in PAGES.items():
         config.add_route(name, pattern)
     for name, pattern in OPERATIONS.items():

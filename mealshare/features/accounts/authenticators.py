@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPForbidden
 from pyramid.registry import Registry
 from pyramid.request import Request
-from sqlalchemy import ColumnElement, Row, Select
+from sqlalchemy import ColumnElement, Row, Select, event
 
 from mealshare.core import clock
 from mealshare.core.db import MAX_ID, fetch_one
 from mealshare.core.db.session import release_reader
+from mealshare.core.readonly import is_read_only
 from mealshare.core.security.csrf import SAFE_METHODS
 from mealshare.core.security.doors import door_of
 from mealshare.core.security.identity import AuthMethod, Identity, Role
 from mealshare.core.security.jwt import AccessTokens, TokenError
 from mealshare.core.security.permissions import Denial, DeniedBecause
 from mealshare.core.security.policy import AuthenticationFailed, bearer_token, set_identity, withhold
+from mealshare.core.security.remembered import RememberedIdentities, grant_key, session_key
 from mealshare.core.security.tokens import PERSONAL_PREFIX, hash_token, is_personal_token
 from mealshare.core.settings import settings_of
 from mealshare.core.work import Work
 from mealshare.features.accounts import queries_access
+from mealshare.features.accounts.events import AccessEnded
 from mealshare.features.accounts.rules import SEEING, Scope, scopes_now
 from mealshare.features.accounts.service_personal import PersonalTokenService
 from mealshare.features.accounts.service_sessions import SessionService
@@ -50,12 +54,19 @@ def by_session(request: Request) -> Identity | None:
     token = session_token(request)
     if token is None:
         return None
-    moment = clock.now()
+    token_hash = hash_token(token)
+    key = session_key(token_hash)
+    known = _remembered(request, key)
+    if known is not None:
+        more = {name: known[name] for name in request.registry["identity_columns"]}
+        return _identity(SimpleNamespace(**known), AuthMethod.SESSION, known["session_id"], more=more)
+    began, moment = time.monotonic(), clock.now()
     idle_since = moment - settings_of(request.registry, AuthSettings).session_idle
-    values = {"token_hash": hash_token(token), "now": moment, "idle_since": idle_since}
-    row = fetch_one(request.conn, _session_identity(request.registry), values)
+    values = {"token_hash": token_hash, "now": moment, "idle_since": idle_since}
+    row = fetch_one(request.primary_conn, _session_identity(request.registry), values)
     if row is None:
         return None
+    _remember(request, key, row, began)
     seen_before = moment - SEEN_EVERY
     if row.last_seen_at < seen_before:
         session_id, settings = row.session_id, settings_of(request.registry, AuthSettings)
@@ -97,10 +108,16 @@ def _by_access_token(request: Request, token: str) -> Identity:
     except TokenError as error:
         raise AuthenticationFailed(error.code) from None
     account_id, grant_id = _number(claims.subject), _number(claims.grant_id)
+    key = grant_key(grant_id)
+    known = _remembered(request, key)
+    if known is not None and (known["account_id"], known["generation"]) == (account_id, claims.generation):
+        return _identity(SimpleNamespace(**known), AuthMethod.BEARER, grant_id, known["scopes"])
+    began = time.monotonic()
     values = {"grant_id": grant_id, "account_id": account_id, "generation": claims.generation, "now": clock.now()}
-    row = fetch_one(request.conn, queries_access.GRANT_IDENTITY, values)
+    row = fetch_one(request.primary_conn, queries_access.GRANT_IDENTITY, values)
     if row is None:
         raise AuthenticationFailed("token_revoked")
+    _remember(request, key, row, began, generation=claims.generation)
     # Of the row and not of the claims: both were the same when the token was made, and only the row can change.
     return _identity(row, AuthMethod.BEARER, grant_id, row.scopes)
 
@@ -109,7 +126,7 @@ def _by_personal_token(request: Request, token: str) -> Identity:
     if not is_personal_token(token):
         raise AuthenticationFailed("token_malformed")
     row, moment = (
-        fetch_one(request.conn, queries_access.PERSONAL_IDENTITY, {"token_hash": hash_token(token)}),
+        fetch_one(request.primary_conn, queries_access.PERSONAL_IDENTITY, {"token_hash": hash_token(token)}),
         clock.now(),
     )
     if row is None:
@@ -125,8 +142,33 @@ def _by_personal_token(request: Request, token: str) -> Identity:
     return _identity(row, AuthMethod.BEARER, row.token_id, row.scopes, personal=True)
 
 
+def _remembered(request: Request, key: str) -> dict[str, Any] | None:
+    """What is remembered of the sender, where that is switched on; whoever changes something is always looked up."""
+    remembered: RememberedIdentities | None = request.registry["remembered"]
+    if remembered is None:
+        return None
+    if request.method in SAFE_METHODS:
+        return remembered.get(key)
+    # What it changes may be told with the person: the next read is to see it.
+    request.add_response_callback(lambda _request, _response: remembered.forget([key]))
+    return None
+
+
+def _remember(request: Request, key: str, row: Row[Any], began: float, **more: Any) -> None:
+    remembered: RememberedIdentities | None = request.registry["remembered"]
+    if remembered is not None and request.method in SAFE_METHODS:
+        values = {name: value for name, value in row._mapping.items() if name != "last_seen_at"}
+        remembered.keep(key, values | more, began)
+
+
+def forget_ended(remembered: RememberedIdentities, work: Work, ended: AccessEnded) -> None:
+    """Forget the sessions and grants after the commit that ends them."""
+    keys = [*map(session_key, ended.sessions), *map(grant_key, ended.grants)]
+    event.listen(work.session, "after_commit", lambda _session: remembered.forget(keys), once=True)
+
+
 def _identity(
-    row: Row[Any], method: AuthMethod, session_id: int, scopes: str = "", more: Mapping[str, Any] | None = None, *,
+    row: Any, method: AuthMethod, session_id: int, scopes: str = "", more: Mapping[str, Any] | None = None, *,
     personal: bool = False,
 ) -> Identity:  # fmt: skip
     role = Role(row.role)
@@ -140,7 +182,8 @@ def add_identity_column(config: Configurator, name: str, column: ColumnElement[A
     """Directive ``config.add_identity_column(name, column)``: read a value along with the person of a session.
 
     ``column`` is an expression over `User` or `Account`, such as a scalar subquery that names ``User.id``; it must cost
-    the same however much there is.  The value is ``identity.more[name]``, without a statement of its own.
+    the same however much there is, and its value must fit into JSON (`auth.session_cache_seconds`).  The value is
+    ``identity.more[name]``, without a statement of its own.
     """
     columns = config.registry["identity_columns"]
     if name in columns:
@@ -165,6 +208,8 @@ def _number(claim: str) -> int:
 
 def _afterwards(request: Request, note: Callable[[Work], None]) -> None:
     """Write down that something is in use, after the answer and in a transaction of its own: a read stays a read."""
+    if is_read_only(request.registry):
+        return
 
     def write(request: Request) -> None:
         registry: Registry = request.registry

@@ -31,6 +31,14 @@ class ProfileChanged:
 
 
 @dataclass(frozen=True)
+class AccessEnded:
+    """Sessions (by the hashes of their random ids) and grants (by their ids) that open nothing any more."""
+
+    sessions: tuple[bytes, ...] = ()
+    grants: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class PasswordChanged:
     """There is a new password; sessions and grants have ended."""
 

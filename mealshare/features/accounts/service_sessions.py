@@ -13,7 +13,7 @@ from mealshare.core.ids import new_id
 from mealshare.core.security.identity import AuthMethod
 from mealshare.core.security.tokens import hash_token, new_token
 from mealshare.core.work import Work
-from mealshare.features.accounts.events import SignedIn
+from mealshare.features.accounts.events import AccessEnded, SignedIn
 from mealshare.features.accounts.models import Grant, PasswordReset, PersonalToken, RefreshToken, Session, User
 from mealshare.features.accounts.service_login import BadCredentials
 from mealshare.features.accounts.settings import AuthSettings
@@ -76,12 +76,12 @@ class SessionService:
 
     def end_token(self, token: str) -> None:
         """End the session that the cookie names, if there is one."""
-        self.work.session.execute(delete(Session).where(Session.token_hash == hash_token(token)))
+        _end(self.work, delete(Session).where(Session.token_hash == hash_token(token)))
 
     def end(self, account_id: int, session_id: int) -> bool:
         """End a session of that account; False when it has none with that id."""
         mine = delete(Session).where(Session.id == session_id, Session.user_id == account_id)
-        return changed_rows(self.work, mine) > 0
+        return _end(self.work, mine) > 0
 
 
 def lock_generation(work: Work, account_id: int) -> int | None:
@@ -103,9 +103,22 @@ def end_devices(work: Work, account_id: int, *, keep: int | None = None) -> None
     grants = update(Grant).where(Grant.user_id == account_id, Grant.revoked_at.is_(None))
     if keep is not None:
         sessions, grants = sessions.where(Session.id != keep), grants.where(Grant.id != keep)
-    work.session.execute(sessions)
-    work.session.execute(grants.values(revoked_at=clock.now()))
+    _end(work, sessions)
+    end_grants(work, grants)
     work.session.execute(delete(PasswordReset).where(PasswordReset.user_id == account_id))
+
+
+def end_grants(work: Work, grants: Update) -> int:
+    """Revoke the grants that the statement speaks of; how many that were."""
+    ended = work.session.scalars(grants.values(revoked_at=clock.now()).returning(Grant.id)).all()
+    work.publish(AccessEnded(grants=tuple(ended)))
+    return len(ended)
+
+
+def _end(work: Work, sessions: Delete) -> int:
+    ended = work.session.scalars(sessions.returning(Session.token_hash)).all()
+    work.publish(AccessEnded(sessions=tuple(ended)))
+    return len(ended)
 
 
 def end_all_access(work: Work, account_id: int) -> None:

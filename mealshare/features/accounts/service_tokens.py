@@ -27,7 +27,7 @@ from mealshare.features.accounts.events import SignedIn
 from mealshare.features.accounts.models import Grant, RefreshToken
 from mealshare.features.accounts.rules import in_order, scopes_for
 from mealshare.features.accounts.service_login import BadCredentials
-from mealshare.features.accounts.service_sessions import Client, changed_rows, lock_generation
+from mealshare.features.accounts.service_sessions import Client, changed_rows, end_grants, lock_generation
 from mealshare.features.accounts.settings import AuthSettings
 
 
@@ -97,7 +97,7 @@ class TokenService:
             use = update(RefreshToken).where(RefreshToken.id == row.token_id, RefreshToken.used_at.is_(None))
             won = changed_rows(self.work, use.values(used_at=moment)) == 1
         if row.used_at is not None or not won:
-            self._revoke(row.grant_id, moment)
+            self._revoke(row.grant_id)
             return RefreshRefused("refresh_token_reused")
         self.work.session.execute(update(Grant).where(Grant.id == row.grant_id).values(last_used_at=moment))
         return self._pair(queries_access.read_credentials(row), row.grant_id, row.scopes, row.grant_expires_at, moment)
@@ -105,12 +105,10 @@ class TokenService:
     def revoke(self, account_id: int, grant_id: int) -> bool:
         """End a grant of that account: its access tokens count no more.  False when it has none with that id."""
         mine = update(Grant).where(Grant.id == grant_id, Grant.user_id == account_id, Grant.revoked_at.is_(None))
-        return changed_rows(self.work, mine.values(revoked_at=clock.now())) > 0
+        return end_grants(self.work, mine) > 0
 
-    def _revoke(self, grant_id: int, moment: datetime) -> None:
-        self.work.session.execute(
-            update(Grant).where(Grant.id == grant_id, Grant.revoked_at.is_(None)).values(revoked_at=moment)
-        )
+    def _revoke(self, grant_id: int) -> None:
+        end_grants(self.work, update(Grant).where(Grant.id == grant_id, Grant.revoked_at.is_(None)))
 
     def _pair(
         self,

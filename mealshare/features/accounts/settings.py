@@ -21,6 +21,13 @@ class AuthSettings:
     session_days: int = setting(30, "Days after which a browser is signed out in any case.", minimum=1)
     refresh_idle_days: int = setting(14, "Days after which a refresh token that was not used expires.", minimum=1)
     refresh_days: int = setting(90, "Days after which a program has to sign in anew in any case.", minimum=1)
+    session_cache_seconds: float = setting(
+        0.0,
+        "Seconds, at most 1, for which a read believes what was just read of its sender, out of the cache; 0: it always "
+        "asks the database.",
+        minimum=0,
+        maximum=1,
+    )
     reset_minutes: int = setting(30, "Minutes for which a link to set a new password is good.", minimum=5, maximum=1440)
 
     @property

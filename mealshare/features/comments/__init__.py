@@ -5,7 +5,9 @@ from __future__ import annotations
 from pyramid.config import Configurator
 
 from mealshare.api import id_param
+from mealshare.core.doctor.counters import check_of, repair_of
 from mealshare.core.i18n import _
+from mealshare.features.comments.doctor import COUNTERS
 from mealshare.features.comments.html import comments_action, comments_panel
 from mealshare.features.comments.resources import Comments
 from mealshare.features.comments.rules import RULES
@@ -25,6 +27,7 @@ MESSAGES = {
 def includeme(config: Configurator) -> None:
     """Wire the feature."""
     config.add_rules(RULES)
+    config.add_check("comment counts", check_of(*COUNTERS), repair_of(*COUNTERS))
     config.add_messages(MESSAGES)
     config.add_api_tags({"comments": "What people say to a meal, with one level of replies; and likes of that."})
     config.add_problems({"comments_closed": (409, _("The author of this meal wants no more comments."))})

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pyramid.config import Configurator
 from sqlalchemy import exists, select, update
 
+from mealshare.core.doctor.counters import check_of, repair_of
 from mealshare.core.errors import Conflict
 from mealshare.core.i18n import _
 from mealshare.core.work import Work
 from mealshare.features.accounts.resources import Users
 from mealshare.features.accounts.schemas import USERNAME_PARAM
 from mealshare.features.meals import drafts
+from mealshare.features.meals.doctor import COUNTERS
 from mealshare.features.meals.html import add_card_action, add_card_note, add_meal_gate, add_meal_head, add_meal_panel
 from mealshare.features.meals.models import Post
 from mealshare.features.meals.present import MealJson
@@ -54,6 +56,7 @@ def _keep_something(work: Work, event: MediaRemoved) -> None:
 def includeme(config: Configurator) -> None:
     """Wire the feature."""
     config.add_rules(RULES)
+    config.add_check("meal counts", check_of(*COUNTERS), repair_of(*COUNTERS))
     config.add_messages(MESSAGES)
     directives = {
         "card_actions": add_card_action,

@@ -15,19 +15,22 @@ def includeme(config: Configurator) -> None:
     """Wire the feature."""
     # Here, not above: models and queries of higher features import from this package, and need none of its faces.
     from mealshare.api import id_param
-    from mealshare.features.media import checks, jobs, rules, service, web
+    from mealshare.core.jobs import Priority
+    from mealshare.features.media import checks, delivery, doctor, jobs, rules, service, web
     from mealshare.features.media.resources import MediaItems
 
     settings = config.declare_settings(MediaSettings, prefix="media")
+    delivery.install(config.registry, settings)
     config.add_rules(rules.RULES)
+    config.add_check("pictures", doctor.check, doctor.repair)
     config.add_messages(checks.MESSAGES)
     config.add_api_tags(
         {"media": "Pictures: upload one, wait until it is ready, say what it shows, and name it in a meal."}
     )
     config.add_problems(checks.PROBLEMS)
     config.add_job(service.PROCESS, jobs.process)
-    config.add_job(service.DELETE_FILES, jobs.delete_files)
-    config.add_job("media.sweep", jobs.sweep_leftovers, every=timedelta(hours=1))
+    config.add_job(service.DELETE_FILES, jobs.delete_files, priority=Priority.LOW)
+    config.add_job("media.sweep", jobs.sweep_leftovers, every=timedelta(hours=1), priority=Priority.LOW)
     for name, value in (
         ("media_bytes", settings.max_bytes),
         ("media_pixels", settings.max_pixels),

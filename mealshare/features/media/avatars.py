@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from PIL import Image
 from sqlalchemy import select, update
 
-from mealshare.core.errors import NotFound, StorageExhausted
-from mealshare.core.storage import Storage, StorageFull
+from mealshare.core.errors import NotFound
+from mealshare.core.storage import Storage
 from mealshare.core.work import Work
 from mealshare.features.accounts.events import ProfileChanged
 from mealshare.features.accounts.models import Account
 from mealshare.features.media.checks import check_picture, refusal
-from mealshare.features.media.files import avatar_file, new_key, put_with
+from mealshare.features.media.files import avatar_file, discard, new_key, put_with, storing
 from mealshare.features.media.images import VARIANT_TYPE, ImageRefused, make_variants
 from mealshare.features.media.service import DELETE_FILES
 from mealshare.features.media.settings import MediaSettings
@@ -56,18 +56,16 @@ class AvatarService:
     def set(self, account_id: int, avatar: bytes) -> str:
         """Let the account have the picture that `make_avatar` made; the key of its address.
 
-        The old one goes after the commit.  Raises NotFound and StorageExhausted.
+        The old one goes after the commit.  Raises NotFound, StorageExhausted and StorageAway.
         """
         key = new_key()
         file = avatar_file(key)
-        try:
+        with storing():
             put_with(self.work.session, self.storage, file, avatar, str(VARIANT_TYPE))
-        except StorageFull:
-            raise StorageExhausted from None
         try:
             self._replace(account_id, key)
         except BaseException:
-            self.storage.delete(file)
+            discard(self.storage, file)
             raise
         return key
 

@@ -6,19 +6,27 @@ variants.  The names lie side by side, so that the storage can fan them out.
 
 from __future__ import annotations
 
+import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from mealshare.core.storage import Storage
+from mealshare.core.errors import StorageAway, StorageExhausted
+from mealshare.core.storage import Storage, StorageError, StorageFull
 from mealshare.features.media.images import VARIANT_EDGES
 
 ORIGINALS, VARIANTS, AVATARS = "originals/", "media/", "avatars/"
 #: Length of a random key: 128 bits in hexadecimal digits.
 KEY_LENGTH = 32
 _PENDING = "mealshare_media_files"
+
+LEFT = "media.file_left"
+
+log = logging.getLogger(__name__)
 
 
 def new_key() -> str:
@@ -66,6 +74,28 @@ def put_with(session: Session, storage: Storage, file: str, data: bytes, content
     pending.append((storage, file))
 
 
+@contextmanager
+def storing() -> Iterator[None]:
+    """What the storage cannot do in here is told as whoever uploads hears it: StorageExhausted or StorageAway."""
+    try:
+        yield
+    except StorageFull:
+        raise StorageExhausted from None
+    except StorageError as error:
+        raise StorageAway from error
+
+
+def discard(storage: Storage, file: str) -> None:
+    """Remove a file that nothing needs; one that the storage cannot remove now is left to the sweep.
+
+    For where something has failed already, which must be told and not this.
+    """
+    try:
+        storage.delete(file)
+    except StorageError as error:
+        log.warning(LEFT, extra={"file": file, "reason": str(error)})
+
+
 def _keep(session: Session) -> None:
     # The end of a savepoint is told in the same way, and decides nothing.
     if not session.in_nested_transaction():
@@ -76,5 +106,4 @@ def _forget(session: Session, transaction: Any) -> None:
     if transaction.parent is None:
         pending: list[tuple[Storage, str]] = session.info[_PENDING]
         while pending:
-            storage, file = pending.pop()
-            storage.delete(file)
+            discard(*pending.pop())

@@ -9,14 +9,14 @@ from typing import Any
 import orjson
 from sqlalchemy import func, or_, select
 
-from mealshare.core.errors import FieldError, InputInvalid, NotFound, StorageExhausted
+from mealshare.core.errors import FieldError, InputInvalid, NotFound
 from mealshare.core.ids import new_id
 from mealshare.core.security.tokens import hash_token, new_token
-from mealshare.core.storage import Storage, StorageFull
+from mealshare.core.storage import Storage
 from mealshare.core.work import Work
 from mealshare.features.media.checks import check_description, check_picture
 from mealshare.features.media.events import MediaDescribed, MediaRemoved
-from mealshare.features.media.files import files_of, new_key, original_file, put_with
+from mealshare.features.media.files import discard, files_of, new_key, original_file, put_with, storing
 from mealshare.features.media.models import Media, MediaState, UploadBasket
 from mealshare.features.media.queries import COLUMNS, BasketView, MediaRow, basket_values
 from mealshare.features.media.settings import MediaSettings
@@ -41,7 +41,7 @@ class MediaService:
         """Keep a picture for an account or in a basket, and leave behind the job that makes its variants.
 
         The file is looked at before anything is written.  If the transaction does not come about, the file goes again.
-        Raises TooLarge, UnsupportedType, InputInvalid (``file``, ``description``, ``media``) and StorageExhausted.
+        Raises TooLarge, UnsupportedType, InputInvalid (``file``, ``description``, ``media``), StorageExhausted, StorageAway.
         """
         if (account_id is None) == (basket_id is None):
             raise ValueError("a picture belongs to an account or lies in a basket")
@@ -52,10 +52,8 @@ class MediaService:
             state=MediaState.PROCESSING, storage_key=new_key(),
         )  # fmt: skip
         session, original = self.work.session, original_file(media.storage_key)
-        try:
+        with storing():
             put_with(session, self.storage, original, data, found.type)
-        except StorageFull:
-            raise StorageExhausted from None
         try:
             # Only now, because it begins the transaction, in which nobody should wait for a disk.
             if basket_id is not None:
@@ -65,7 +63,7 @@ class MediaService:
             self.work.enqueue(PROCESS, {"media_id": media.id})
         except BaseException:
             # A database that is away never began the transaction whose end would remove the file.
-            self.storage.delete(original)
+            discard(self.storage, original)
             raise
         return as_row(media)
 

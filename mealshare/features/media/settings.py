@@ -22,6 +22,14 @@ class MediaSettings:
     max_pixels: int = setting(50_000_000, "Pixels that one uploaded picture may have.", minimum=10_000)
     per_post: int = setting(4, "Pictures that one meal may have.", minimum=1, maximum=10)
     unattached_hours: int = setting(24, "Hours after which a picture that no meal shows is removed.", minimum=1)
+    delivery: str = setting(
+        "app",
+        "How pictures leave: through the application, by the web server in front (X-Accel-Redirect), or straight from S3.",
+        choices=("app", "accel", "redirect"),
+    )
+    url_seconds: int = setting(
+        300, "Seconds for which an address that S3 answers itself is good.", minimum=30, maximum=86_400
+    )
     allow_heic: bool = setting(True, "Take HEIC pictures, where the extra that reads them is installed.")
 
     @property

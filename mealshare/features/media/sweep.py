@@ -6,9 +6,7 @@ that is killed in between leaves a file without a row, never a row without a fil
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -51,7 +49,7 @@ def sweep(registry: Registry) -> Swept:
     baskets, in_baskets = 0, 0
     for removed, contained in _batches(lambda: _baskets(registry)):
         baskets, in_baskets = baskets + removed, in_baskets + contained
-    return Swept(pictures + in_baskets, baskets, _files(registry, storage), storage.sweep(FILE_AGE))
+    return Swept(pictures + in_baskets, baskets, remove_orphans(registry), storage.sweep(FILE_AGE))
 
 
 def _until_none(step: Callable[[], int]) -> int:
@@ -100,37 +98,32 @@ def _remove(storage: Storage, keys: Iterable[str]) -> None:
             storage.delete(file)
 
 
-def _files(registry: Registry, storage: Storage) -> int:
-    """Files that belong to nothing."""
+def remove_orphans(registry: Registry) -> int:
+    """Remove the files that belong to nothing; gives how many there were."""
+    removed = 0
+    for file in orphan_files(registry):
+        registry["storage"].delete(file)
+        removed += 1
+    return removed
+
+
+def orphan_files(registry: Registry) -> Iterator[str]:
+    """Files that belong to nothing, and are old enough for that to be certain."""
 
     def originals(connection: Connection, keys: list[str]) -> set[str]:
         return queries.known_keys(connection, keys, processing=True)
 
-    return (
-        _orphans(registry, storage, ORIGINALS, originals)
-        + _orphans(registry, storage, VARIANTS, queries.known_keys)
-        + _orphans(registry, storage, AVATARS, queries.known_avatars)
-    )
+    yield from _orphans(registry, ORIGINALS, originals)
+    yield from _orphans(registry, VARIANTS, queries.known_keys)
+    yield from _orphans(registry, AVATARS, queries.known_avatars)
 
 
-def _orphans(
-    registry: Registry, storage: Storage, prefix: str, known: Callable[[Connection, list[str]], set[str]]
-) -> int:
-    removed = 0
-    files = (file for file in storage.keys(prefix) if _is_old(storage, file))
+def _orphans(registry: Registry, prefix: str, known: Callable[[Connection, list[str]], set[str]]) -> Iterator[str]:
+    storage: Storage = registry["storage"]
+    files = storage.keys(prefix, older_than_seconds=FILE_AGE)
     while batch := list(islice(files, BATCH)):
         with registry["read_engine"].connect() as connection:
             needed = known(connection, [key_of(file) for file in batch])
         for file in batch:
             if key_of(file) not in needed:
-                storage.delete(file)
-                removed += 1
-    return removed
-
-
-def _is_old(storage: Storage, file: str) -> bool:
-    """Whether the file has been there for a while; one whose age this machine cannot tell is left alone."""
-    path = storage.path(file)
-    with suppress(FileNotFoundError):
-        return path is not None and path.stat().st_mtime < time.time() - FILE_AGE
-    return False
+                yield file

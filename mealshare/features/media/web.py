@@ -9,31 +9,19 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.view import view_config
 
-from mealshare.api.etag import if_none_match
 from mealshare.core.errors import DomainError, InputInvalid, NotFound
 from mealshare.core.i18n import _
 from mealshare.core.security.permissions import CorePermission
 from mealshare.core.settings import settings_of
-from mealshare.core.storage import NotStored
 from mealshare.features.accounts.visibility import ANONYMOUS
 from mealshare.features.media.avatars import AvatarService, make_avatar
+from mealshare.features.media.delivery import DELIVERY, Delivery, Picture
 from mealshare.features.media.files import avatar_file, variant_file
-from mealshare.features.media.images import VARIANT_TYPE
 from mealshare.features.media.queries import BASKET_COOKIE, shown_media
 from mealshare.features.media.settings import MediaSettings
 from mealshare.features.media.uploads import count_uploads, read_file
 from mealshare.web.ui import error_text
 
-#: A picture is inert: it runs nothing, loads nothing, and is no page of another site's.
-PICTURE_HEADERS = (
-    ("Content-Security-Policy", "default-src 'none'; sandbox"),
-    ("Cross-Origin-Resource-Policy", "same-site"),
-    ("X-Content-Type-Options", "nosniff"),
-)
-#: Who may see the picture can change at any moment, so it may be kept but must be asked about.
-PRIVATE = (("Cache-Control", "private, no-cache"), ("Vary", "Cookie, Authorization"))
-#: The address of an avatar is new with each picture, and everybody may see it.
-PUBLIC = (("Cache-Control", "public, max-age=31536000, immutable"),)
 PROFILE = "/settings/profile"
 
 
@@ -46,14 +34,14 @@ def show_picture(context: Any, request: Request) -> Response:
     media_id = shown_media(request.conn, key, viewer, token)
     if media_id is None:
         raise NotFound
-    return _picture(request, variant_file(key, edge), f"{key}-{edge}", f"{media_id}-{edge}.webp", PRIVATE)
+    return _send(request, Picture(variant_file(key, edge), f"{media_id}-{edge}.webp", f'"{key}-{edge}"'))
 
 
 @view_config(route_name="avatar.file", request_method="GET", permission=CorePermission.PUBLIC)
 def show_avatar(context: Any, request: Request) -> Response:
     """Somebody's avatar."""
     key = request.matchdict["key"]
-    return _picture(request, avatar_file(key), key, "avatar.webp", PUBLIC)
+    return _send(request, Picture(avatar_file(key), "avatar.webp", f'"{key}"', public=True))
 
 
 @view_config(route_name="avatar.form", request_method="POST", permission=CorePermission.BROWSER_SESSION)
@@ -96,16 +84,6 @@ def _remove(request: Request) -> str:
     return done
 
 
-def _picture(request: Request, file: str, tag: str, name: str, headers: tuple[tuple[str, str], ...]) -> Response:
-    """The file as an answer, or 304; raises NotFound when there is no such file."""
-    etag = f'"{tag}"'
-    headerlist = [*PICTURE_HEADERS, *headers, ("ETag", etag)]
-    if if_none_match(request, etag):
-        return Response(status="304 Not Modified", headerlist=headerlist)
-    try:
-        with request.registry["storage"].open(file) as stored:
-            data = stored.read()
-    except NotStored:
-        raise NotFound from None
-    headerlist += [("Content-Type", str(VARIANT_TYPE)), ("Content-Disposition", f'inline; filename="{name}"')]
-    return Response(data, headerlist=headerlist)
+def _send(request: Request, picture: Picture) -> Response:
+    delivery: Delivery = request.registry[DELIVERY]
+    return delivery.answer(request, picture)

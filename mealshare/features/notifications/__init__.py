@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pyramid.config import Configurator
 
+from mealshare.core.jobs import Priority
 from mealshare.features.comments.events import CommentDeleted, Commented, CommentEdited
 from mealshare.features.meals.events import MealDeleted, MealEdited, MealPublished, VisibilityChanged
 from mealshare.features.notifications import service, web
@@ -40,7 +41,7 @@ def includeme(config: Configurator) -> None:
     config.add_api_tags({"notifications": "What others did with you and your meals, and which of it you want to know."})
     for event, handler in HANDLERS.items():
         config.subscribe(event, handler)
-    config.add_job("notifications.sweep", sweep_old, every=timedelta(days=1))
+    config.add_job("notifications.sweep", sweep_old, every=timedelta(days=1), priority=Priority.LOW)
     config.add_identity_column(web.UNREAD, UNREAD)
     config.add_slot("layout.nav", f"{TEMPLATES}/bell.pt", web.bell)
     config.add_slot("settings.nav", f"{TEMPLATES}/link.pt", web.settings_link)

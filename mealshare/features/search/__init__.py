@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pyramid.config import Configurator
 
+from mealshare.core.jobs import Priority
 from mealshare.features.accounts.events import AccountRegistered, ProfileChanged
 from mealshare.features.meals.events import MealDeleted, MealEdited, MealPublished
 from mealshare.features.search.jobs import FILL, FILL_ON, fill, fill_on
@@ -24,8 +25,8 @@ def includeme(config: Configurator) -> None:
     config.subscribe(MealDeleted, forget_meal)
     for called in (AccountRegistered, ProfileChanged):
         config.subscribe(called, index_person)
-    config.add_job(FILL, fill, every=timedelta(hours=6))
-    config.add_job(FILL_ON, fill_on)
+    config.add_job(FILL, fill, every=timedelta(hours=6), priority=Priority.LOW)
+    config.add_job(FILL_ON, fill_on, priority=Priority.LOW)
     config.add_route("search", "/search")
     config.add_api_route("api.search", "/api/search")
     config.add_api_route("api.places", "/api/places")

@@ -7,9 +7,12 @@ from datetime import timedelta
 
 from pyramid.config import Configurator
 
+from mealshare.core.doctor.counters import check_of, repair_of
 from mealshare.core.i18n import _
+from mealshare.core.jobs import Priority
 from mealshare.features.accounts.resources import Users
 from mealshare.features.accounts.schemas import USERNAME_PARAM
+from mealshare.features.social.doctor import COUNTERS
 from mealshare.features.social.html import person_actions, person_facts, settings_links, waiting_link
 from mealshare.features.social.jobs import sweep
 from mealshare.features.social.queries import WAITING
@@ -27,10 +30,11 @@ USERNAME = {"username": USERNAME_PARAM}
 def includeme(config: Configurator) -> None:
     """Wire the feature."""
     config.add_rules(RULES)
+    config.add_check("follower counts", check_of(*COUNTERS), repair_of(*COUNTERS))
     config.add_messages(MESSAGES)
     config.add_problems(PROBLEMS)
     config.add_identity_column("follow_requests", WAITING)
-    config.add_job("social.sweep_mutes", sweep, every=timedelta(hours=1))
+    config.add_job("social.sweep_mutes", sweep, every=timedelta(hours=1), priority=Priority.LOW)
     _add_pages(config)
     _add_slots(config)
     _add_operations(config)

@@ -72,10 +72,10 @@ def stream_meals(context: Any, request: Request, query: StreamQuery) -> Response
     if hand_over is None or request.method == "HEAD":
         return _once(request, query, cursor)
     hub: Hub = request.registry["streams"]
-    listener = hub.admit(_who(request, query), cursor, request.conn)
+    listener = hub.admit(_who(request, query), cursor, request.primary_conn)
     try:
         # Afterwards: what is posted in between is told by the hub or found here, or both.
-        missed = None if cursor is None else missed_since(request.conn, query.feed, cursor, viewer_of(request))
+        missed = None if cursor is None else missed_since(request.primary_conn, query.feed, cursor, viewer_of(request))
         beginning = listener.begin(missed, request.registry["meal_json"])
     except BaseException:
         hub.forget(listener)
@@ -90,7 +90,7 @@ def _once(request: Request, query: StreamQuery, cursor: Cursor | None) -> Respon
     """
     beginning = preface(cursor or Cursor(id_before(0)), POLL_MILLISECONDS)
     if cursor is not None:
-        missed = missed_since(request.conn, query.feed, cursor, viewer_of(request))
+        missed = missed_since(request.primary_conn, query.feed, cursor, viewer_of(request))
         beginning += catch_up(missed, cursor, request.registry["meal_json"], request.identity)
     return Response(beginning, headerlist=[*_HEADERS])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyramid.config import Configurator
 
 from mealshare.api import PathParam
+from mealshare.core.jobs import Priority
 from mealshare.features.accounts.resources import Users
 from mealshare.features.meals.events import MealDeleted, MealPublished, VisibilityChanged
 from mealshare.features.social.events import Blocked, Followed, Unfollowed
@@ -52,10 +53,10 @@ def _keep_home_feeds(config: Configurator) -> None:
         (Blocked, service.blocked),
     ):
         config.subscribe(event, handler)
-    for job, run in (
-        (service.FAN_OUT, jobs.fan_out),
-        (service.WITHDRAW, jobs.withdraw),
-        (service.BACK_FILL, jobs.back_fill),
-        (service.SETTLE, jobs.settle),
+    for job, run, priority in (
+        (service.FAN_OUT, jobs.fan_out, Priority.NORMAL),
+        (service.WITHDRAW, jobs.withdraw, Priority.NORMAL),
+        (service.BACK_FILL, jobs.back_fill, Priority.LOW),
+        (service.SETTLE, jobs.settle, Priority.LOW),
     ):
-        config.add_job(job, run)
+        config.add_job(job, run, priority=priority)

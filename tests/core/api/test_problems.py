@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pyramid_retry import RetryableException, mark_error_retryable
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from webtest import TestApp
 
@@ -218,7 +218,16 @@ def error(cls: type[Any], **attributes: Any) -> Any:
         (error(OperationalError, sqlstate="53300"), 503, "unavailable"),
         (error(OperationalError, sqlstate="57P03"), 503, "unavailable"),
         (error(OperationalError, sqlstate="53100"), 507, "storage_full"),
-        (error(OperationalError, sqlstate="57014"), 500, "internal"),
+        (error(OperationalError, sqlstate="57014"), 503, "unavailable"),
+        (error(OperationalError, sqlstate="57P01"), 503, "unavailable"),
+        (error(OperationalError, sqlstate="55P03"), 503, "unavailable"),
+        (error(InternalError, sqlstate="25006"), 503, "unavailable"),
+        (error(OperationalError, sqlstate="58030"), 503, "unavailable"),
+        (error(OperationalError, sqlite_errorname="SQLITE_FULL"), 507, "storage_full"),
+        (error(OperationalError, sqlite_errorname="SQLITE_READONLY_DIRECTORY"), 503, "unavailable"),
+        (error(OperationalError, sqlite_errorname="SQLITE_IOERR_WRITE"), 503, "unavailable"),
+        (error(OperationalError, sqlite_errorname="SQLITE_CANTOPEN"), 503, "unavailable"),
+        (error(InternalError, sqlstate="25P02"), 500, "internal"),
         (error(OperationalError, sqlite_errorname="SQLITE_CORRUPT"), 500, "internal"),
         (error(ProgrammingError, sqlstate="42P01"), 500, "internal"),
         (error(IntegrityError, sqlstate="23505"), 500, "internal"),

@@ -1,4 +1,4 @@
-"""The embedded worker: starts with the server, wakes, survives, stops."""
+"""The thread that runs jobs: starts with the server, wakes, survives, stops."""
 
 from __future__ import annotations
 
@@ -145,14 +145,6 @@ def test_a_failing_handler_does_not_end_it(start: Start, work: Any, queue: JobQu
     wait_until(lambda: len(seen) == 1)
     enqueue(work)
     wait_until(lambda: len(seen) == 2)
-
-
-@pytest.mark.parametrize(("embedded", "number"), [("true", 1), ("false", 0)])
-def test_the_server_starts_it_if_it_is_wanted(embedded: str, number: int) -> None:
-    config = Configurator(settings={"jobs.embedded": embedded})
-    config.include("mealshare.core.settings")
-    config.include("mealshare.core.jobs")
-    assert len(config.registry.get("on_serve", [])) == number
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "soon"])

@@ -6,22 +6,24 @@ import logging
 import threading
 import time
 
-#: Seconds for which nobody asks a storage that has just failed.
+#: Seconds for which nobody asks a server that has just failed.
 PAUSE = 2.0
 #: Seconds between two lines of the log about the same trouble.
 QUIET = 30.0
-
-FAILED = "ratelimit.storage_failed"
-BACK = "ratelimit.storage_back"
 
 log = logging.getLogger(__name__)
 
 
 class Breaker:
-    """Knows whether it is worth asking.  Safe in threads."""
+    """Knows whether it is worth asking.  Safe in threads.
 
-    def __init__(self, pause: float = PAUSE, quiet: float = QUIET) -> None:
+    ``failed`` and ``back`` are the events that it writes into the log, with how many did without the server (``missed``)
+    and for how many ``seconds`` it has been away.  ``pause`` and ``quiet``: seconds between two attempts, and two lines.
+    """
+
+    def __init__(self, failed: str, back: str, pause: float = PAUSE, quiet: float = QUIET) -> None:
         self._pause, self._quiet = pause, quiet
+        self._failed_event, self._back_event = failed, back
         self._lock = threading.Lock()
         #: When it may be asked again; None while it works.
         self._again: float | None = None
@@ -55,7 +57,9 @@ class Breaker:
             if self._told is not None and now - self._told < self._quiet:
                 return
             self._told, missed, self._missed = now, self._missed, 0
-        log.warning(FAILED, exc_info=error, extra={"uncounted": missed, "seconds": round(now - self._since, 1)})
+        log.warning(
+            self._failed_event, exc_info=error, extra={"missed": missed, "seconds": round(now - self._since, 1)}
+        )
 
     def worked(self) -> None:
         """The caller asked and was answered."""
@@ -66,4 +70,4 @@ class Breaker:
             if self._again is None:
                 return
             self._again, missed, self._missed = None, self._missed, 0
-        log.warning(BACK, extra={"uncounted": missed, "seconds": round(now - self._since, 1)})
+        log.warning(self._back_event, extra={"missed": missed, "seconds": round(now - self._since, 1)})
