@@ -51,6 +51,8 @@ DEV = [
     "celery>=5.4",  # jobs told of by a broker
     "boto3>=1.36",  # files in a bucket
     "prometheus_client>=0.21,<1",  # metrics
+    "opentelemetry-sdk>=1.30,<2",  # traces
+    "opentelemetry-exporter-otlp-proto-http>=1.30,<2",  # sent to a collector
     "moto[server]>=5",  # a bucket to test with
     "playwright>=1.49",  # drives the Chromium that is installed
     "gunicorn>=23",  # another server that the site must run under
@@ -76,6 +78,8 @@ EXTRAS = {
     "celery": ["celery>=5.4"],  # with Redis as its broker also the extra redis
     "s3": ["boto3>=1.36"],
     "metrics": ["prometheus_client>=0.21,<1"],  # /metrics, one figure for all processes of a machine
+    # Traces; no instrumentation packages: see mealshare/core/tracing/.
+    "opentelemetry": ["opentelemetry-sdk>=1.30,<2", "opentelemetry-exporter-otlp-proto-http>=1.30,<2"],
     "heif": ["pillow-heif>=0.21"],
     "dev": DEV,
 }

@@ -35,6 +35,7 @@ CORE = (
     "mealshare.core.ratelimit",
     "mealshare.core.jobs",
     "mealshare.core.metrics",
+    "mealshare.core.tracing",
     "mealshare.core.doctor",
     "mealshare.core.work",
     "mealshare.core.idempotency",

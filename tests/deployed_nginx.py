@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -42,7 +43,7 @@ http {{
 
 
 def adapt(
-    text: str, folder: Path, port: int, plain: int, behind: Sequence[int], media: Path, public: Path, rate: int
+    text: str, folder: Path, port: int, plain: int, behind: Sequence[int], media: Path | str, public: Path, rate: int
 ) -> str:
     """The configuration for this machine; everything that is to be replaced must be there."""
     replaced = [
@@ -53,18 +54,42 @@ def adapt(
         (r"meals\.example\.org;", "localhost;", 0),
         (r"/etc/letsencrypt/live/meals\.example\.org", str(folder), 0),
         (r"/var/log/nginx", str(folder), 0),
-        (r"/srv/mealshare/var/media", str(media), 0),
         (r"root /srv/mealshare/public", f"root {public}", 0),
         # A browser says the port where it is not that of the scheme; at 443 there is none to say.
         (r"rate=50r/s", f"rate={rate}r/s", 0),
         (r"(Host\s+)\$host;", rf"\1$host:{port};", 0),
     ]
+    if isinstance(media, str):
+        text = _with_s3(text, media)
+    else:
+        replaced.append((r"/srv/mealshare/var/media", str(media), 0))
     ports = iter(behind * 2)
     text, count = re.subn(r"server 127\.0\.0\.1:\d+", lambda _: f"server 127.0.0.1:{next(ports)}", text)
     assert count == 4
     for pattern, new, flags in replaced:
         text, count = re.subn(pattern, new, text, flags=flags)
         assert count, f"{pattern} is not in {CONFIGURATION}"
+    return text
+
+
+def _with_s3(text: str, endpoint: str) -> str:
+    """Do what the comment says: the lines that are marked, in place of those for a folder."""
+    for line in (
+        r"alias /srv/mealshare/var/media/;.*",
+        "etag off;",
+        "if_modified_since off;",
+        'add_header Last-Modified "";',
+    ):
+        text, count = re.subn(rf"^\s*{line}\n", "", text, flags=re.MULTILINE)
+        assert count == 1, line
+    text, count = re.subn(r"^(\s*)#:", r"\1", text, flags=re.MULTILINE)
+    assert count
+    for old, new in (
+        ("https://s3.example.org/;", f"{endpoint}/;"),
+        ("Host s3.example.org;", f"Host {urlsplit(endpoint).netloc};"),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
     return text
 
 
@@ -90,9 +115,9 @@ class Nginx:
 
 
 def write_configuration(
-    folder: Path, port: int, plain: int, behind: Sequence[int], media: Path, public: Path, rate: int = 50
+    folder: Path, port: int, plain: int, behind: Sequence[int], media: Path | str, public: Path, rate: int = 50
 ) -> Path:
-    """The files of an nginx in ``folder``; gives the main one."""
+    """The files of an nginx in ``folder``; gives the main one.  ``media``: a folder, or the address of an S3."""
     folder.mkdir(exist_ok=True)
     made, key = make_certificate("localhost")
     (folder / "fullchain.pem").write_bytes(made)
@@ -118,7 +143,7 @@ def find() -> str:
 
 @contextmanager
 def deployed_nginx(
-    folder: Path, behind: Sequence[int], media: Path, public: Path, port: int, rate: int = 50
+    folder: Path, behind: Sequence[int], media: Path | str, public: Path, port: int, rate: int = 50
 ) -> Iterator[Nginx]:
     """One before the processes at the ports ``behind``, with TLS at ``port``; gone afterwards.
 

@@ -181,8 +181,11 @@ class Load:
 
 
 @contextmanager
-def hosted_site(folder: Path) -> Iterator[Hosted]:
-    """All of it runs, and is gone afterwards; jobs go through RabbitMQ where the tests have one, by the table elsewhere."""
+def hosted_site(folder: Path, s3: dict[str, str] | None = None, **more: str) -> Iterator[Hosted]:
+    """All of it runs, and is gone afterwards; jobs go through RabbitMQ where the tests have one, by the table elsewhere.
+
+    Files are in a folder, or where the settings ``s3`` say; ``more`` settings as for `tests.sites.running_site`.
+    """
     port = free_port()
     media, public = folder / "media", folder / "public"
     with ExitStack() as stack:
@@ -210,6 +213,7 @@ def hosted_site(folder: Path) -> Iterator[Hosted]:
             "ratelimit.write": "1000000/1 day",
             "ratelimit.address": "1000000/1 day",
         }
+        settings |= {name.replace("__", "."): value for name, value in ((s3 or {}) | more).items()}
         broker = rabbitmq_url()
         if broker:
             jobs = JobSettings(engine="celery", broker=Secret(broker), prefix=f"mealshare-test-{secrets.token_hex(6)}")
@@ -223,5 +227,6 @@ def hosted_site(folder: Path) -> Iterator[Hosted]:
         for program in web:
             program.wait()
         behind = [program.port for program in web]
-        nginx = stack.enter_context(deployed_nginx(folder / "nginx", behind, media, public, port, rate=10_000))
+        pictures = s3["storage__endpoint"] if s3 else media
+        nginx = stack.enter_context(deployed_nginx(folder / "nginx", behind, pictures, public, port, rate=10_000))
         yield Hosted(nginx, web, worker, media, public)

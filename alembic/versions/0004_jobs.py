@@ -1,4 +1,4 @@
-"""Jobs that run elsewhere: what goes first, and what a broker has been told of.
+"""Jobs that run elsewhere: what goes first, what a broker has been told of, and whose trace they belong to.
 
 Revision: 0004, after 0003.  What it adds has defaults, so a process of the version before it goes on serving.
 """
@@ -17,6 +17,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("priority", sa.Integer(), nullable=False, server_default=sa.text("1")))
     op.add_column("jobs", sa.Column("published_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("jobs", sa.Column("traceparent", sa.String(55), nullable=True))
     op.create_index("ix_jobs_state_priority_run_at", "jobs", ["state", "priority", "run_at", "id"])
     op.create_index("ix_jobs_published_at", "jobs", ["published_at", "state", "priority", "run_at"])
     op.drop_index("ix_jobs_state_run_at", "jobs")
@@ -27,5 +28,6 @@ def downgrade() -> None:
     op.drop_index("ix_jobs_published_at", "jobs")
     op.drop_index("ix_jobs_state_priority_run_at", "jobs")
     # SQLite drops them in place since 3.35; batch mode would rebuild the table.
+    op.drop_column("jobs", "traceparent")
     op.drop_column("jobs", "published_at")
     op.drop_column("jobs", "priority")

@@ -19,6 +19,7 @@ from mealshare.cli.site import Site, pass_site
 from mealshare.core.jobs import JobSettings
 from mealshare.core.jobs.worker import work
 from mealshare.core.log import TextFormatter
+from mealshare.core.serving import start_all, stop_all
 
 
 @click.command()
@@ -29,12 +30,16 @@ def worker(site: Site) -> None:
     if settings.engine == "embedded":
         raise CommandFailed("the serving process runs the jobs itself: set jobs.engine = worker (or celery)")
     _set_up_log(site)
-    if settings.engine == "celery":
-        # Celery is large: no other command waits for it.
-        from mealshare.core.jobs.celery_worker import run_celery
+    stops = start_all(site.registry, "on_work")
+    try:
+        if settings.engine == "celery":
+            # Celery is large: no other command waits for it.
+            from mealshare.core.jobs.celery_worker import run_celery
 
-        sys.exit(run_celery(site.registry))
-    _work_the_table(site.registry, settings)
+            sys.exit(run_celery(site.registry))
+        _work_the_table(site.registry, settings)
+    finally:
+        stop_all(stops)
 
 
 @click.command()

@@ -262,7 +262,7 @@ def _request_id(given: str | None) -> str:
 def _about(environ: dict[str, Any], response: Response, started: float) -> dict[str, Any]:
     return {
         "method": environ.get("REQUEST_METHOD", "")[:20],
-        "path": _path(environ),
+        "path": shown_path(environ),
         "status": response.status_int,
         "ms": round((time.perf_counter() - started) * 1000, 1),
         "remote": environ.get("REMOTE_ADDR"),
@@ -271,7 +271,7 @@ def _about(environ: dict[str, Any], response: Response, started: float) -> dict[
     }
 
 
-def _path(environ: dict[str, Any]) -> str:
+def shown_path(environ: dict[str, Any]) -> str:
     """The path as the log shows it: readable, without the query (tokens, search words) and without secrets."""
     raw: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     path = raw.encode("latin-1", "replace").decode("utf-8", "backslashreplace")

@@ -33,14 +33,16 @@ def find_registry(app: Any) -> MutableMapping[str, Any] | None:
     return None
 
 
-def start_all(registry: MutableMapping[str, Any] | None) -> list[Stop]:
-    """Call each callable in ``registry["on_serve"]``; gives what they gave back to be called at the end.
+def start_all(registry: MutableMapping[str, Any] | None, occasion: str = "on_serve") -> list[Stop]:
+    """Call each callable in ``registry[occasion]``; gives what they gave back to be called at the end.
+
+    ``on_serve`` is for a process that serves, ``on_work`` for one that runs jobs.
 
     Starts threads, so it must run in the process that serves, after any fork.
     """
     stops: list[Stop] = []
     try:
-        for start in (registry or {}).get("on_serve") or ():
+        for start in (registry or {}).get(occasion) or ():
             stop = start()
             if stop is not None:
                 stops.append(stop)

@@ -62,6 +62,8 @@ class Job(Base):
     published_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_error: Mapped[str | None] = mapped_column(Text)
     request_id: Mapped[str | None] = mapped_column(String(64))
+    #: Of the request that wanted it, where requests are traced (W3C Trace Context).
+    traceparent: Mapped[str | None] = mapped_column(String(55))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
 
 
@@ -75,3 +77,4 @@ class Claimed:
     attempts: int
     key: str | None
     request_id: str | None
+    traceparent: str | None

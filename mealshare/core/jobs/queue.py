@@ -26,6 +26,7 @@ from mealshare.core.ids import new_id
 from mealshare.core.jobs.leases import LEASE, Leases
 from mealshare.core.jobs.models import Claimed, Job, JobState, Priority
 from mealshare.core.log import request_id
+from mealshare.core.tracing.parent import traceparent
 
 __all__ = ["BACKOFF", "LEASE", "LOST", "MAX_ATTEMPTS", "Claimed", "JobQueue", "periodic_key", "retry_job", "retry_jobs"]
 
@@ -189,7 +190,7 @@ class JobQueue:
         job.state, job.attempts, job.leased_until = JobState.RUNNING, job.attempts + 1, moment + self.leases.length
         # The message about it has arrived.  Should this worker be lost, somebody must be told anew.
         job.published_at = None
-        claimed = Claimed(job.id, job.name, job.payload, job.attempts, job.key, job.request_id)
+        claimed = Claimed(job.id, job.name, job.payload, job.attempts, job.key, job.request_id, job.traceparent)
         if not self._is_periodic(claimed):
             job.key = None
         return claimed
@@ -199,7 +200,7 @@ class JobQueue:
         return {
             "id": new_id(), "name": name, "payload": payload, "key": key, "state": JobState.QUEUED, "attempts": 0,
             "priority": self.priorities.get(name, Priority.NORMAL), "run_at": run_at or moment,
-            "request_id": request_id(), "created_at": moment,
+            "request_id": request_id(), "traceparent": traceparent(), "created_at": moment,
         }  # fmt: skip
 
     def _is_periodic(self, job: Claimed) -> bool:

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from pyramid.registry import Registry
@@ -79,6 +80,16 @@ def _run(registry: Registry, queue: JobQueue, job: Claimed) -> None:
         _run_leased(registry, queue, job)
 
 
+def _handle(registry: Registry, handler: Callable[..., None], job: Claimed) -> None:
+    #: Where jobs are traced: a context manager for each attempt.
+    traced: Callable[[Claimed], AbstractContextManager[None]] | None = registry.get("job_span")
+    if traced is None:
+        handler(registry, job.payload)
+        return
+    with traced(job):
+        handler(registry, job.payload)
+
+
 def _run_leased(registry: Registry, queue: JobQueue, job: Claimed) -> None:
     fields = {"job": job.name, "job_id": job.id, "attempt": job.attempts}
     began = time.monotonic()
@@ -86,8 +97,7 @@ def _run_leased(registry: Registry, queue: JobQueue, job: Claimed) -> None:
     noted: Callable[[str, str, float], None] | None = registry.get("job_noted")
     outcome = "done"
     try:
-        handler = queue.handlers[job.name]
-        handler(registry, job.payload)
+        _handle(registry, queue.handlers[job.name], job)
     except Exception:
         with registry["open_work"]() as work:
             state = queue.fail(work.session, job, traceback.format_exc())
