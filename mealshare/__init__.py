@@ -13,8 +13,9 @@ from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.router import Router
 
 from mealshare.core.settings import BootError
+from mealshare.core.version import __version__
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "configure", "main"]
 
 #: Plumbing, in the order in which each may rely on the ones before it.
 CORE = (

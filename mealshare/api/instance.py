@@ -9,7 +9,6 @@ from pydantic import Field
 from pyramid.config import Configurator
 from pyramid.request import Request
 
-from mealshare import __version__
 from mealshare.api.body import MAX_JSON_BYTES
 from mealshare.api.values import Address
 from mealshare.api.view import api_view
@@ -18,6 +17,7 @@ from mealshare.core.i18n import LOCALES, _, to_bcp47
 from mealshare.core.security import SiteSettings
 from mealshare.core.security.permissions import CorePermission
 from mealshare.core.settings import settings_of
+from mealshare.core.version import __version__
 
 DESCRIPTION = _("A social network that tells the whole internet what you ate.")
 

@@ -8,12 +8,12 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.registry import Registry
 
-from mealshare import __version__
 from mealshare.api.body import MAX_JSON_BYTES
 from mealshare.api.deprecation import CHANGES
 from mealshare.core.db.keyset import DEFAULT_LIMIT, MAX_LIMIT, MAX_SKIP
 from mealshare.core.security import SiteSettings
 from mealshare.core.settings import settings_of
+from mealshare.core.version import __version__
 
 _DESCRIPTION = f"""\
 Everything that the pages of this site do can be done here too: post what you ate, read what others eat, follow,

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from mealshare import __version__
 from mealshare.cli.backup import backup, restore
 from mealshare.cli.db import db
 from mealshare.cli.doctor import doctor
@@ -26,6 +25,7 @@ from mealshare.cli.site import Site
 from mealshare.cli.static import static
 from mealshare.cli.users import user
 from mealshare.cli.worker import beat, worker
+from mealshare.core.version import __version__
 
 CONFIG_VARIABLE = "MEALSHARE_CONFIG"
 #: Looked for in the current folder when nobody says which file it is.

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import click
 
-from mealshare import __version__
 from mealshare.cli.errors import CommandFailed
 from mealshare.cli.site import Site, pass_site
 from mealshare.core.backup.make import Wanted, file_name, make_backup, remove_older
@@ -18,6 +17,7 @@ from mealshare.core.backup.restore import check_backup, restore_backup
 from mealshare.core.security import SiteSettings
 from mealshare.core.storage import make_storage
 from mealshare.core.storage.settings import StorageSettings
+from mealshare.core.version import __version__
 from mealshare.features.media.files import ORIGINALS
 
 _MEGABYTE = 1_000_000

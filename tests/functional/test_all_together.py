@@ -133,11 +133,11 @@ def test_a_job_that_one_process_leaves_is_done_by_the_worker(hosted: Hosted) -> 
     reader, reading = hosted.somebody()
     writer, writing = hosted.somebody()
     one, other = (program.url for program in hosted.web)
-    assert httpx.put(f"{one}/api/user/following/{writer}", headers=reading).status_code in (200, 201, 204)
+    assert httpx.put(f"{one}/api/users/{writer}/follow", headers=reading).status_code in (200, 201, 204)
     made = httpx.post(f"{other}/api/meals", json={"food": "for my followers"}, headers=writing).json()
 
     def at_home() -> list[str]:
-        return [meal["id"] for meal in httpx.get(f"{one}/api/feed/home", headers=reading).json()["items"]]
+        return [meal["id"] for meal in httpx.get(f"{one}/api/feed/home", headers=reading).json()]
 
     wait_until(lambda: made["id"] in at_home(), "the meal in the home feed", START_SECONDS)
     assert at_home().count(made["id"]) == 1

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mealshare.core import clock
 from mealshare.core.jobs.models import Job, JobState
+from mealshare.core.version import __version__
 
 #: When this module was imported: when the process that answers began, by the monotonic clock.
 _BEGAN = time.monotonic()
@@ -31,8 +32,6 @@ class SiteCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics."""
-        from mealshare import __version__
-
         info = GaugeMetricFamily("mealshare_info", "Always 1; what runs.", labels=("version", "python", "database"))
         database = self._registry["engine"].dialect.name
         info.add_metric((__version__, platform.python_version(), database), 1)

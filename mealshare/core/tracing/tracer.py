@@ -28,12 +28,12 @@ from pyramid.request import Request
 from pyramid.response import Response
 from sqlalchemy import Engine, event
 
-import mealshare
 from mealshare.core.jobs.models import Claimed
 from mealshare.core.log import REQUEST_ID, shown_path
 from mealshare.core.serving import Stop
 from mealshare.core.tracing.parent import as_parent
 from mealshare.core.tracing.settings import TracingSettings, parse_headers
+from mealshare.core.version import __version__
 
 #: Characters of a statement that a span holds.
 LONGEST_STATEMENT = 2_000
@@ -52,12 +52,12 @@ class Tracing:
 
     def __init__(self, settings: TracingSettings, registry: Any) -> None:
         self._settings, self._registry = settings, registry
-        version = {"service.name": settings.service, "service.version": mealshare.__version__}
+        version = {"service.name": settings.service, "service.version": __version__}
         ratio = TraceIdRatioBased(settings.share)
         # Of traces that came with a request, which is only where they are trusted, the sender has decided.  Statements
         # follow their request, and a job the request that wanted it.
         self.provider = TracerProvider(sampler=ParentBased(ratio), resource=Resource.create(version))
-        self._tracer = self.provider.get_tracer("mealshare", mealshare.__version__)
+        self._tracer = self.provider.get_tracer("mealshare", __version__)
 
     def install(self, config: Configurator) -> None:
         """Trace what this application does; exporting begins with serving, after any fork."""
