@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 from mealshare.cli.errors import CommandFailed
 from mealshare.cli.site import Site, pass_site
 from mealshare.core.db import migrate
+from mealshare.core.db.revision import HEAD, check_revision, current_revision
 
 #: How often a migration that must not wait is tried.
 ATTEMPTS = 5
@@ -63,7 +64,7 @@ def current(site: Site) -> None:
 def check(site: Site) -> None:
     """Fail unless the database is at the newest revision."""
     # The engine has no pool, so there is nothing to close afterwards.
-    migrate.check_revision(_engine(site))
+    check_revision(_engine(site))
     _tell(site)
 
 
@@ -76,7 +77,7 @@ def _engine(site: Site) -> Engine:
 
 def _tell(site: Site) -> None:
     engine = _engine(site)
-    revision, head = migrate.current_revision(engine), migrate.head_revision()
+    revision, head = current_revision(engine), HEAD
     state = "the newest" if revision == head else f"the newest is {head}: run `mealshare db upgrade`"
     click.echo(f"The database is at revision {revision or 'none'} ({state}).")
 

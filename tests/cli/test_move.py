@@ -14,7 +14,8 @@ from mealshare import main
 from mealshare.core.backup.errors import BackupError
 from mealshare.core.backup.move import move_database
 from mealshare.core.backup.tables import engine_of
-from mealshare.core.db.migrate import current_revision, downgrade, head_revision
+from mealshare.core.db.migrate import downgrade, head_revision
+from mealshare.core.db.revision import current_revision
 from tests.cli.places import NewPlace, Place
 from tests.databases import Backend
 from tests.sites import site_settings

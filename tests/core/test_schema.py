@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,11 @@ from sqlalchemy import Column, Engine, Index, MetaData, String, create_engine, i
 from sqlalchemy.schema import CreateColumn
 
 from mealshare.core.db import Base
-from mealshare.core.db.migrate import SchemaError, check_revision, current_revision, downgrade, head_revision, upgrade
+from mealshare.core.db.migrate import downgrade, head_revision, upgrade
+from mealshare.core.db.revision import HEAD, SchemaError, check_revision, current_revision
 from mealshare.core.models import import_models
 from tests.databases import Backend, new_database
+from tests.sites import site_settings
 
 import_models()
 
@@ -177,6 +181,10 @@ def test_a_copy_that_was_not_changed_is_equal(by_migrations: dict[str, dict[str,
     assert by_migrations == made_from_models(database, copied_metadata())
 
 
+def test_what_a_start_asks_for_is_the_newest() -> None:
+    assert head_revision() == HEAD
+
+
 def test_up_down_and_up_again(database: str) -> None:
     first = made_by_migrations(database)
     engine = create_engine(database, poolclass=pool.NullPool)
@@ -225,3 +233,16 @@ def test_the_description_of_a_column_is_complete(backend: Backend, by_migrations
     if postgresql:
         assert "True" in tables["posts.created_at"]
     assert str(CreateColumn(Base.metadata.tables["posts"].c.food)).startswith("food VARCHAR(140)")
+
+
+def test_a_process_that_serves_does_not_load_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/site.sqlite"
+    upgrade(url)
+    program = f"""
+import sys
+from mealshare import main
+main({{}}, **{site_settings(tmp_path, url, "http://localhost")!r})
+print([name for name in ("alembic", "mako", "pygments") if name in sys.modules])
+"""
+    told = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

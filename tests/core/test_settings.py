@@ -12,7 +12,7 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationExecutionError
 
 from mealshare import main
-from mealshare.core.db.migrate import SchemaError
+from mealshare.core.db.revision import SchemaError
 from mealshare.core.settings import (
     NAMED_FILE,
     Secret,

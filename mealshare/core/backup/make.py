@@ -20,7 +20,7 @@ from mealshare.core.backup.media import Tell
 from mealshare.core.backup.tables import count_rows, engine_of
 from mealshare.core.backup.workfolder import publish, work_folder
 from mealshare.core.dates import rfc3339
-from mealshare.core.db.migrate import current_revision
+from mealshare.core.db.revision import current_revision
 from mealshare.core.storage import Storage
 
 

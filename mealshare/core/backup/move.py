@@ -21,6 +21,7 @@ from mealshare.core.backup.rows import Sum, read_rows, sum_rows, write_rows
 from mealshare.core.backup.tables import count_rows, engine_of, housekeeping, occupied, table_names
 from mealshare.core.db import migrate
 from mealshare.core.db.base import Base
+from mealshare.core.db.revision import SchemaError, check_revision
 from mealshare.core.models import import_models
 
 #: Fills what is not carried over because each kind of database has its own (the index of words), on the target's connection.
@@ -72,8 +73,8 @@ def _check_source(source: Engine) -> None:
     if source.dialect.name == "sqlite" and not Path(str(source.url.database)).is_file():
         raise BackupError(f"there is no database {source.url.database}")
     try:
-        migrate.check_revision(source)
-    except migrate.SchemaError as error:
+        check_revision(source)
+    except SchemaError as error:
         raise BackupError(f"the source cannot be moved: {error}") from error
 
 

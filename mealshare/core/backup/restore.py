@@ -21,6 +21,7 @@ from mealshare.core.backup.media import Tell
 from mealshare.core.backup.tables import count_rows, differences, engine_of, occupied
 from mealshare.core.backup.workfolder import work_folder
 from mealshare.core.db import migrate
+from mealshare.core.db.revision import current_revision
 from mealshare.core.storage import Storage, StorageError
 
 
@@ -114,7 +115,7 @@ def _check_empty(url: str) -> str | None:
                 f"the database {where} is not empty (rows: {taken}); nothing was changed. A backup is only restored to an"
                 " empty one: move the old one out of the way, or name a new one as db.url"
             )
-        return migrate.current_revision(engine)
+        return current_revision(engine)
 
 
 def _compare(manifest: Manifest, url: str) -> None:
@@ -162,7 +163,7 @@ def _prepare_postgresql(manifest: Manifest, database: Path, site: Site) -> Calla
 def _empty_again(url: str, revision: str | None) -> None:
     """The database as it was before it was restored to: without tables, or with empty ones."""
     with engine_of(url) as engine:
-        if migrate.current_revision(engine) is not None:
+        if current_revision(engine) is not None:
             migrate.downgrade(url, "base")
     postgres.drop_revision(url)
     if revision is not None:

@@ -16,8 +16,8 @@ from mealshare.core.db.engine import (
     record_statements,
 )
 from mealshare.core.db.keyset import MAX_ID, Page, Window, make_page
-from mealshare.core.db.migrate import check_revision
 from mealshare.core.db.replica import MARGIN, Replica
+from mealshare.core.db.revision import check_revision
 from mealshare.core.db.session import primary_connection, read_connection, write_session
 from mealshare.core.db.windows import both_ways, fetch_window, page_limit
 from mealshare.core.settings import SettingsError

@@ -1,4 +1,4 @@
-"""Migrations: where they are, how they run, and whether the database is at the newest one."""
+"""Migrations: where they are and how they run.  For commands only: a process that serves has `core.db.revision`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from mealshare.core.settings import BootError
+from mealshare.core.db.revision import SchemaError
 
 #: PostgreSQL's word for a lock that was not to be had in time.
 LOCK_NOT_AVAILABLE = "55P03"
@@ -26,10 +24,6 @@ log = logging.getLogger(__name__)
 
 class LockedError(Exception):
     """A migration could not have its locks; the database is as it was, and the message is for its host."""
-
-
-class SchemaError(BootError):
-    """The database is not at the newest migration; the message says which command mends it."""
 
 
 def script_location() -> Path:
@@ -53,12 +47,6 @@ def head_revision() -> str:
     if head is None:
         raise SchemaError("there are no migrations: the installation is incomplete")
     return head
-
-
-def current_revision(engine: Engine) -> str | None:
-    """The migration that the database is at, or None for an empty database."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
 
 
 def upgrade(url: str, revision: str = "head", *, lock_timeout: float | None = None, attempts: int = 1) -> None:
@@ -89,13 +77,3 @@ def upgrade(url: str, revision: str = "head", *, lock_timeout: float | None = No
 def downgrade(url: str, revision: str) -> None:
     """Take the database at ``url`` back to ``revision`` (``base`` for an empty one)."""
     command.downgrade(alembic_config(url), revision)
-
-
-def check_revision(engine: Engine) -> None:
-    """Raise SchemaError unless the database can be opened and is at the newest migration."""
-    try:
-        current, head = current_revision(engine), head_revision()
-    except OperationalError as error:
-        raise SchemaError(f"the database of the setting db.url cannot be opened: {error.orig}") from None
-    if current != head:
-        raise SchemaError(f"the database is at {current or 'no revision'}, not at {head}: run `mealshare db upgrade`")

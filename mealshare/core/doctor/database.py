@@ -8,7 +8,7 @@ from pyramid.registry import Registry
 from sqlalchemy import Connection, Engine, text
 
 from mealshare.core.db import DatabaseSettings
-from mealshare.core.db.migrate import SchemaError, check_revision
+from mealshare.core.db.revision import SchemaError, check_revision
 from mealshare.core.doctor import Finding, Level
 from mealshare.core.settings import settings_of
 

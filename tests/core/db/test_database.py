@@ -28,7 +28,8 @@ from mealshare.core.db import (
 )
 from mealshare.core.db.engine import read_engine
 from mealshare.core.db.failures import failure_code
-from mealshare.core.db.migrate import SchemaError, alembic_config, check_revision, script_location, upgrade
+from mealshare.core.db.migrate import alembic_config, script_location, upgrade
+from mealshare.core.db.revision import SchemaError, check_revision
 from mealshare.core.settings import Secret, SettingsError
 
 
