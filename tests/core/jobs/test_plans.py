@@ -23,18 +23,22 @@ LEVELS, FACTOR = 5, 2
 
 
 def fill(registry: Any, queued: int, waiting: int, running: int) -> None:
-    """Jobs that are due, in any order; the most urgent ones wait for their time, and some run."""
+    """Jobs that are due, in any order; the most urgent ones wait for their time, and some run.
+
+    Of those that are due the broker has been told of the older three quarters.
+    """
     moment = now()
     blank = {"name": "test.full", "payload": {}, "attempts": 0, "created_at": moment}
     rows = []
     for n in range(queued + waiting + running):
-        run_at = moment - timedelta(seconds=(n * 7919) % queued + 1)
+        age = (n * 7919) % queued + 1
+        run_at, told = moment - timedelta(seconds=age), moment if age > queued // 4 else None
         row = blank | {"id": new_id(), "state": JobState.QUEUED, "priority": n % 2 + 1, "run_at": run_at}
-        row |= {"leased_until": None, "published_at": None}
+        row |= {"leased_until": None, "published_at": told}
         if n >= queued + waiting:
             row |= {"state": JobState.RUNNING, "leased_until": moment + timedelta(minutes=1)}
         elif n >= queued:
-            row |= {"priority": Priority.HIGH, "run_at": moment + timedelta(hours=1)}
+            row |= {"priority": Priority.HIGH, "run_at": moment + timedelta(hours=1), "published_at": None}
         rows.append(row)
     with registry["engine"].begin() as connection:
         # Rows that are deleted only would still be met in the index for as long as anybody might want to see them.
