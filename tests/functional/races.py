@@ -36,14 +36,14 @@ def statuses(answers: Sequence[Answer]) -> Counter[int]:
     return Counter(answer.status for answer in answers)
 
 
-def until_somebody_waits(registry: Any, backend: str) -> None:
-    """Return when a transaction waits for another; on SQLite there is but one, and nothing to see."""
+def until_somebody_waits(registry: Any, backend: str, number: int = 1) -> None:
+    """Return when ``number`` transactions wait for another; on SQLite there is but one, and nothing to see."""
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
     for _ in range(200 if backend == "postgresql" else 0):
         with registry["engine"].connect() as connection:
-            if connection.scalar(waiting):
+            if (connection.scalar(waiting) or 0) >= number:
                 return
         time.sleep(0.05)
     assert backend == "sqlite", "nobody waits"

@@ -182,6 +182,8 @@ def test_one_id_for_a_request_everywhere(hosted: Hosted) -> None:
         assert len(made) == 32
         secret = "s" * 43
         client.get(f"/password/reset/{secret}?q=words", headers={"X-Request-Id": "my-own-2"})
+    # nginx writes its line after the answer has gone.
+    wait_until(lambda: "my-own-2" in hosted.nginx.log(), "the line of nginx")
     for name in ("my-own-1", made):
         assert f" {name} " in hosted.nginx.log()
         assert name in hosted.log()

@@ -20,6 +20,7 @@ from mealshare.core.security.identity import Role
 from mealshare.features.accounts.service import set_role
 from tests.conftest import left_out
 from tests.databases import REDIS_LEFT_OUT, redis_url
+from tests.functional.streams import wait_until
 from tests.people import PASSWORD, add_user, bearer, form_with, sign_in
 from tests.sites import site_settings
 
@@ -134,14 +135,14 @@ def test_what_nobody_tells_the_cache_counts_within_a_second(make_app: Callable[.
     mei = add_user(app.app.registry, "mei")
     [browser] = copies(TestApp(app.app), mei, 1)
     assert signed_in(browser)
-    began = time.monotonic()
     with app.app.registry["open_work"]() as work:
         work.session.execute(text("UPDATE accounts SET suspended_at = CURRENT_TIMESTAMP"))
-    ended = time.monotonic()
+    asked = ended = time.monotonic()
     while signed_in(browser):
-        # However often it is asked: only what the database said counts, and for a second only.
-        assert time.monotonic() - ended < 1.5
-    assert time.monotonic() - began < 3
+        # However often it is asked: only what the database said counts, and for a second only.  What was asked later
+        # than that is refused, however long the answer takes.
+        assert asked - ended <= 1
+        asked = time.monotonic()
 
 
 def test_what_somebody_changes_themselves_is_told_at_once(make_app: Callable[..., TestApp]) -> None:
@@ -164,12 +165,26 @@ def test_logging_out_in_one_process_counts_in_the_other(make_app: Callable[..., 
     copy = TestApp(other.app)
     copy.set_cookie("session", mine.cookies["session"])
     with redis.Redis.from_url(redis_url() or "") as client:
-        assert signed_in(copy)
-        [key] = client.keys(f"{prefix}:cache:session:*")
-        kept = client.get(key)
-        assert mine.cookies["session"].encode() not in key + (kept or b"")
-        assert b"argon2" not in (kept or b"")
-        assert 0 < client.pttl(key) <= 1000
+        cache = other.app.registry["cache"]
+        seen: list[tuple[bytes, bytes, int]] = []
+
+        def remembered() -> bool:
+            """Whether it is in Redis; an answer of a busy machine may take longer than it stays there."""
+            assert signed_in(copy)
+            for key in client.keys(f"{prefix}:cache:session:*"):
+                value, left = client.get(key), client.pttl(key)
+                name = key.decode().removeprefix(f"{prefix}:cache:")
+                kept = cache.get(name)
+                # Kept on for longer than any machine takes, so that it is not time that ends it.
+                if value is not None and left > 0 and kept is not None and cache.set(name, kept, 600):
+                    seen.append((key, value, left))
+            return bool(seen)
+
+        wait_until(remembered)
+        [(key, value, left)] = seen
+        assert mine.cookies["session"].encode() not in key + value
+        assert b"argon2" not in value
+        assert left <= 1000
         ends_logout(mine, mei)
         assert client.keys(f"{prefix}:cache:session:*") == []
     assert not signed_in(copy)

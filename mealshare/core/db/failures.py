@@ -33,6 +33,14 @@ def failure_code(error: BaseException) -> Literal["storage_full", "unavailable",
     return "internal"
 
 
+def is_conflict(error: BaseException) -> bool:
+    """Whether PostgreSQL rolled a transaction back because of another one: the same again at once will most likely do.
+
+    That is SQLSTATE class 40: a deadlock, a serialization failure, on a replica a row that was needed no more.
+    """
+    return isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", None) or "").startswith("40")
+
+
 def _away(error: BaseException, original: Any, sqlstate: str) -> bool:
     """Whether the database cannot be used now, but will be: what has been asked of it was in order."""
     if not isinstance(error, DBAPIError):

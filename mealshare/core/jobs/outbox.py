@@ -34,10 +34,12 @@ def _candidates(*conditions: ColumnElement[bool]) -> Select[int, int]:
     return select(Job.id, Job.priority).where(*conditions)
 
 
-#: Each of them a range of ix_jobs_published_at (the last of ix_jobs_state_priority_run_at: few jobs run at a time).
+#: Each of them a range of ix_jobs_published_at (the last of ix_jobs_state_priority_run_at: few jobs run at a time).  That
+#: the first is in the order of a column which is NULL throughout is for PostgreSQL: it does not see that the index has the
+#: order of ``run_at`` then, and would read past all that has been told, in the order of the other one.
 _NEW = _candidates(
     Job.published_at.is_(None), Job.state == JobState.QUEUED, Job.priority == _PRIORITY, Job.run_at <= _MOMENT
-).order_by(Job.run_at)
+).order_by(Job.published_at, Job.run_at)
 _FORGOTTEN = _candidates(Job.published_at < _BELIEVED_UNTIL, Job.state == JobState.QUEUED).order_by(Job.published_at)
 _LOST = _candidates(
     Job.state == JobState.RUNNING,

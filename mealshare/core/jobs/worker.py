@@ -8,15 +8,18 @@ it writes.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pyramid.registry import Registry
+from sqlalchemy.exc import DBAPIError
 
+from mealshare.core.db.failures import is_conflict
 from mealshare.core.db.hurry import unhurried
 from mealshare.core.jobs.models import JobState
 from mealshare.core.jobs.queue import Claimed, JobQueue
@@ -26,9 +29,16 @@ from mealshare.core.readonly import LOOK_SECONDS, is_read_only
 #: How long more urgent jobs may keep back the one that a message is about.
 URGENT_SECONDS = 60.0
 
+#: Seconds until a job that met another transaction is run again, within the same attempt; one more time for each.
+CONFLICT_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)
+
+CONFLICT = "job_conflict"
 STARTED = "jobs.worker_started"
 DRAINING = "jobs.worker_draining"
 DRAINED = "jobs.worker_drained"
+
+#: No secret is made with it.
+_CHANCE = random.Random()  # noqa: S311
 
 log = logging.getLogger(__name__)
 
@@ -80,16 +90,6 @@ def _run(registry: Registry, queue: JobQueue, job: Claimed) -> None:
         _run_leased(registry, queue, job)
 
 
-def _handle(registry: Registry, handler: Callable[..., None], job: Claimed) -> None:
-    #: Where jobs are traced: a context manager for each attempt.
-    traced: Callable[[Claimed], AbstractContextManager[None]] | None = registry.get("job_span")
-    if traced is None:
-        handler(registry, job.payload)
-        return
-    with traced(job):
-        handler(registry, job.payload)
-
-
 def _run_leased(registry: Registry, queue: JobQueue, job: Claimed) -> None:
     fields = {"job": job.name, "job_id": job.id, "attempt": job.attempts}
     began = time.monotonic()
@@ -97,7 +97,7 @@ def _run_leased(registry: Registry, queue: JobQueue, job: Claimed) -> None:
     noted: Callable[[str, str, float], None] | None = registry.get("job_noted")
     outcome = "done"
     try:
-        _handle(registry, queue.handlers[job.name], job)
+        _handle(registry, queue, job, fields)
     except Exception:
         with registry["open_work"]() as work:
             state = queue.fail(work.session, job, traceback.format_exc())
@@ -110,6 +110,27 @@ def _run_leased(registry: Registry, queue: JobQueue, job: Claimed) -> None:
         log.info("job_done", extra=fields)
     if noted is not None:
         noted(job.name, outcome, time.monotonic() - began)
+
+
+def _handle(registry: Registry, queue: JobQueue, job: Claimed, fields: dict[str, Any]) -> None:
+    """Run the handler; what only met another transaction is run again at once, which is no attempt of its own.
+
+    With a pause by chance, so that two that have met do not meet again.  Raises what the handler raises.
+    """
+    handler = queue.handlers[job.name]
+    #: Where jobs are traced: a context manager for each attempt.
+    traced: Callable[[Claimed], AbstractContextManager[None]] = registry.get("job_span", nullcontext)
+    for pause in (*CONFLICT_PAUSES, None):
+        try:
+            with traced(job):
+                handler(registry, job.payload)
+        except DBAPIError as error:
+            if pause is None or not is_conflict(error):
+                raise
+            log.info(CONFLICT, extra=fields | {"sqlstate": getattr(error.orig, "sqlstate", None)})
+        else:
+            return
+        time.sleep(pause * _CHANCE.uniform(0.5, 1.5))
 
 
 class Worker:

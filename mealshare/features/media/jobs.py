@@ -16,6 +16,7 @@ from mealshare.features.media.events import MediaProcessed
 from mealshare.features.media.files import files_of, original_file, variant_file
 from mealshare.features.media.images import VARIANT_TYPE, ImageRefused, Rendition, make_variants
 from mealshare.features.media.models import Media, MediaState
+from mealshare.features.media.service import lock_with_post
 from mealshare.features.media.settings import MediaSettings
 from mealshare.features.media.sweep import sweep
 
@@ -82,7 +83,7 @@ def _render(storage: Storage, key: str, settings: MediaSettings) -> tuple[Rendit
 def _finish(registry: Registry, media_id: int, rendition: Rendition | None, error: str | None) -> bool:
     """Write down what came of it and tell; False when the picture has gone, or another worker has decided otherwise."""
     with registry["open_work"]() as work:
-        media = work.session.get(Media, media_id, with_for_update=True)
+        media = lock_with_post(work.session, Media.id == media_id)
         if media is None:
             return False
         if media.state != MediaState.PROCESSING:

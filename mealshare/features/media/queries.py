@@ -41,6 +41,11 @@ class BasketView:
 #: Posts belong to a higher feature; these columns are what `visible` asks of any kind of post.
 _POSTS = table("posts", column("id"), column("account_id"), column("visibility"), column("deleted_at"))
 
+#: The post that shows a picture, for whoever changes the picture: everybody locks a post before its pictures.
+POST_LOCK = (
+    select(_POSTS.c.id).where(_POSTS.c.id == bindparam("post_id", type_=BigInteger)).with_for_update(key_share=True)
+)
+
 _OWN = select(*COLUMNS).where(Media.id == bindparam("id", type_=BigInteger), Media.account_id == viewer_id())
 _WAITING = (
     select(*COLUMNS)

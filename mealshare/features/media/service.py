@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
 
 from mealshare.core.errors import FieldError, InputInvalid, NotFound
 from mealshare.core.ids import new_id
@@ -18,7 +19,7 @@ from mealshare.features.media.checks import check_description, check_picture
 from mealshare.features.media.events import MediaDescribed, MediaRemoved
 from mealshare.features.media.files import discard, files_of, new_key, original_file, put_with, storing
 from mealshare.features.media.models import Media, MediaState, UploadBasket
-from mealshare.features.media.queries import COLUMNS, BasketView, MediaRow, basket_values
+from mealshare.features.media.queries import COLUMNS, POST_LOCK, BasketView, MediaRow, basket_values
 from mealshare.features.media.settings import MediaSettings
 
 PROCESS = "media.process"
@@ -162,15 +163,14 @@ class MediaService:
             raise InputInvalid.of("media", "too_many", max=MAX_IN_BASKET)
 
     def _own(self, account_id: int, media_id: int) -> Media:
-        found = self._locked((Media.id == media_id) & (Media.account_id == account_id))
-        if not found:
+        found = lock_with_post(self.work.session, (Media.id == media_id) & (Media.account_id == account_id))
+        if found is None:
             raise NotFound
-        return found[0]
+        return found
 
     def _locked(self, condition: Any) -> Sequence[Media]:
-        """The pictures, locked in the order of their ids and read anew: another request may want the same ones."""
-        statement = select(Media).where(condition).order_by(Media.id).with_for_update()
-        return self.work.session.scalars(statement.execution_options(populate_existing=True)).all()
+        """The pictures, for whoever holds their post already, or wants no post."""
+        return _lock(self.work.session, condition)
 
     def _delete(self, pictures: Iterable[Media]) -> None:
         files: list[str] = []
@@ -180,6 +180,30 @@ class MediaService:
         self.work.session.flush()
         if files:
             self.work.enqueue(DELETE_FILES, {"keys": files})
+
+
+def lock_with_post(session: Session, condition: Any) -> Media | None:
+    """The picture that ``condition`` chooses, locked for a change, and before it the post that shows it; None without one.
+
+    Whoever changes a post locks it first and then its pictures; in the other order the two would wait in a circle.
+    Which post it is has to be asked before, without a lock.  If a post has taken the picture meanwhile, the lock is given
+    back, as it is by rolling back to a savepoint, and it is asked again: a picture never goes from post to post.
+    """
+    while True:
+        post_id = session.scalar(select(Media.post_id).where(condition))
+        if post_id is not None:
+            session.execute(POST_LOCK, {"post_id": post_id})
+        with session.begin_nested() as savepoint:
+            found = _lock(session, condition)
+            if not found or found[0].post_id in (post_id, None):
+                return found[0] if found else None
+            savepoint.rollback()
+
+
+def _lock(session: Session, condition: Any) -> Sequence[Media]:
+    """The pictures, locked in the order of their ids and read anew: another transaction may want the same ones."""
+    statement = select(Media).where(condition).order_by(Media.id).with_for_update()
+    return session.scalars(statement.execution_options(populate_existing=True)).all()
 
 
 def as_row(media: Media) -> MediaRow:

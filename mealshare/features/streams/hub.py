@@ -276,6 +276,9 @@ class Hub:
     def admit(self, who: Who, cursor: Cursor | None, connection: Connection) -> Listener:
         """A place among those who listen; what is posted from here on will reach it.
 
+        So may a meal of the last moment of which the hub has not heard yet: to leave that out, one would have to read
+        for each newcomer what is there.
+
         Raises StreamsFull and TooManyStreams.
         """
         listener = Listener(who, cursor, self._settings, self.forget)
