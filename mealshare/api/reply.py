@@ -76,16 +76,17 @@ def respond(
     elif result is None and status == 200:
         status = 204
     headers += given
-    if not any(name == "Cache-Control" for name, _ in given):
+    if not given or not any(name == "Cache-Control" for name, _ in given):
         headers.append(("Cache-Control", CACHE_CONTROL))
     body = b"" if result is None else dump(result)
     if selection is not None and result is not None:
         body = pick(body, selection)
-    if etag is None and status == 200 and request.method in ("GET", "HEAD"):
+    read = status == 200 and request.environ["REQUEST_METHOD"] in ("GET", "HEAD")
+    if etag is None and read:
         etag = etag_of_body(body)
     if etag:
         headers.append(("ETag", etag))
-        if status == 200 and request.method in ("GET", "HEAD") and if_none_match(request, etag):
+        if read and if_none_match(request, etag):
             status = 304
     if status in _BODILESS:
         return Response(status=_REASONS[status], headerlist=headers)

@@ -15,5 +15,9 @@ def vary_by(headers: list[tuple[str, str]], known: str | None, name: str) -> Non
     if known is None:
         headers.append(("Vary", name))
     elif known != "*" and name.lower() not in known.lower():
-        headers[:] = [header for header in headers if header[0].lower() != "vary"]
-        headers.append(("Vary", f"{known}, {name}"))
+        try:
+            headers[headers.index(("Vary", known))] = ("Vary", f"{known}, {name}")
+        except ValueError:
+            # Somebody writes it in another way.
+            headers[:] = [header for header in headers if header[0].lower() != "vary"]
+            headers.append(("Vary", f"{known}, {name}"))

@@ -158,10 +158,10 @@ def compression_tween_factory(handler: Callable[[Request], Any], registry: Regis
             _confirm(response, environ.get(_SENT, ""), accepted)
             vary_by(response.headerlist, headers.get("vary"), "Accept-Encoding")
         elif _may_shrink(response, headers) and not (
-            response.content_type == "text/html" and cookies.get(request, "session") is not None
+            headers["content-type"].startswith("text/html") and cookies.get(request, "session") is not None
         ):
             vary_by(response.headerlist, headers.get("vary"), "Accept-Encoding")
-            long_enough = response.content_length >= minimum or "identity" not in accepted.codings
+            long_enough = int(headers["content-length"]) >= minimum or "identity" not in accepted.codings
             # A part of a file is a part of the plain one.
             if accepted.best != "identity" and long_enough and "HTTP_RANGE" not in environ:
                 _shrink(response, environ, accepted, files)

@@ -36,13 +36,13 @@ class RouteIndex(RoutesMapper):  # type: ignore[misc]
 
     def __call__(self, request: Request) -> dict[str, Any]:
         """The route of the request and the parts of its address; raises URLDecodeError for one that is not UTF-8."""
-        try:
-            path = request.path_info or "/"
-        except KeyError:
-            # A server may leave out what is empty.
-            path = "/"
-        except UnicodeDecodeError as error:
-            raise URLDecodeError(error.encoding, error.object, error.start, error.end, error.reason) from None
+        # A server may leave out what is empty.
+        path: str = request.environ.get("PATH_INFO") or "/"
+        if not path.isascii():
+            try:
+                path = request.path_info
+            except UnicodeDecodeError as error:
+                raise URLDecodeError(error.encoding, error.object, error.start, error.end, error.reason) from None
         for route in self.candidates(path):
             match = route.match(path)
             if match is not None:
