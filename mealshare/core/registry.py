@@ -7,12 +7,13 @@ to those before a template and before another attempt.
 from __future__ import annotations
 
 from pyramid.config import Configurator
-from pyramid.interfaces import IBeforeTraversal, IContextFound, INewRequest, INewResponse
+from pyramid.events import BeforeTraversal, ContextFound, NewRequest, NewResponse
 from pyramid.registry import Registry
+from zope.interface import implementedBy
 
 #: After every action that adds a subscriber (Pyramid's own order is 0).
 _ORDER = 8_000
-_OF_THE_ROUTER = (INewRequest, IBeforeTraversal, IContextFound, INewResponse)
+_OF_THE_ROUTER = (NewRequest, BeforeTraversal, ContextFound, NewResponse)
 
 
 class SiteRegistry(Registry):  # type: ignore[misc]
@@ -27,7 +28,10 @@ class SiteRegistry(Registry):  # type: ignore[misc]
 def _listen(config: Configurator) -> None:
     registry = config.registry
     if isinstance(registry, SiteRegistry):
-        registry.has_listeners = any(registry.adapters.subscriptions((event,), None) for event in _OF_THE_ROUTER)
+        # By class: that finds who listens to the class, and who listens to its interface.
+        registry.has_listeners = any(
+            registry.adapters.subscriptions((implementedBy(event),), None) for event in _OF_THE_ROUTER
+        )
 
 
 def includeme(config: Configurator) -> None:
