@@ -93,7 +93,7 @@ def respond(
     if result is not None:
         headers.append(("Content-Type", JSON))
     headers.append(("Content-Length", str(len(body))))
-    # What WebOb would otherwise look for takes it five times as long: the number in the status, a length among the headers.
+    # Given like this, WebOb looks for no number in the status and no length among the headers: 0.3 of the time.
     return Response(None, None if status == 200 else _REASONS.get(status, status), headers, [body])
 
 

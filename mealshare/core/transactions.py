@@ -28,8 +28,7 @@ def forget_attempt(event: Any) -> None:
 class LateManager:
     """The transaction manager of a request, for pyramid_tm: what it begins comes about with the first `get`.
 
-    Beginning and committing a transaction in which nothing happens took 20 microseconds of each read, a sixth of
-    ``/health/live``.
+    To begin and commit a transaction in which nothing happens takes 17 times as long, and most requests only read.
     """
 
     __slots__ = ("_manager", "_open")

@@ -106,6 +106,14 @@ def test_an_address_that_is_not_utf_8_is_told_and_an_empty_one_is_the_root() -> 
         index(request)
 
 
+def test_a_line_break_behind_an_address_makes_another_address_of_it(registry: Any) -> None:
+    index = registry.getUtility(IRoutesMapper)
+    request = Request.blank("/api/meals")
+    assert index(request)["route"].name == "api.meals"
+    request.environ["PATH_INFO"] = "/api/meals\n"
+    assert index(request)["route"] is None
+
+
 def test_a_route_that_comes_late_or_again_is_found() -> None:
     index = RouteIndex()
     index.connect("one", "/things/{id}")

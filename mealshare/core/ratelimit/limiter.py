@@ -8,7 +8,6 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from mealshare.core.breaker import Breaker
@@ -185,17 +184,8 @@ def _free(name: str, window: Window, now: float) -> Decision:
 
 def _key(asked: Asked) -> str:
     """A short key: names of any length and content, never stored as they are, never run together."""
-    # Those who ask again and again are accounts and addresses; what else a client may have written is not remembered.
-    return _known_key(asked) if len(asked) == 2 and len(asked[1]) < 64 else _hashed(asked)
-
-
-def _hashed(asked: Asked) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in asked[1:]:
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "big") + data)
     return f"{asked[0]}/{digest.hexdigest()}"
-
-
-#: Hashing takes a third of the time of a hit.
-_known_key = lru_cache(maxsize=4096)(_hashed)
