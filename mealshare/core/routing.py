@@ -2,7 +2,7 @@
 
 Pyramid matches one regular expression after the other: for ``/api/meals`` 74 of them, which takes nine times as long as
 this.  Here only those are tried that can match an address with these first two segments, in the same order, so the answer
-is the same.  (But for a line break behind an address of fixed words, which Pyramid's ``$`` lets pass: that is no such address here.)
+is the same.  One thing differs: ``$`` lets a line break pass behind an address of fixed words, and here that is no address.
 """
 
 from __future__ import annotations
