@@ -12,6 +12,7 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.router import Router
 
+from mealshare.core.registry import SiteRegistry
 from mealshare.core.settings import BootError
 from mealshare.core.version import __version__
 
@@ -20,6 +21,9 @@ __all__ = ["__version__", "configure", "main"]
 #: Plumbing, in the order in which each may rely on the ones before it.
 CORE = (
     "mealshare.core.settings",
+    "mealshare.core.registry",
+    "mealshare.core.request",
+    "mealshare.core.routing",
     "mealshare.core.ids",
     "mealshare.core.log",
     "mealshare.core.db",
@@ -54,7 +58,8 @@ FEATURES = (
 
 def configure(settings: dict[str, Any]) -> Configurator:
     """The configured, not yet committed application."""
-    config = Configurator(settings=settings)
+    config = Configurator(registry=SiteRegistry(__name__))
+    config.setup_registry(settings=settings)
     for name in CORE:
         config.include(name)
     for name in FEATURES:

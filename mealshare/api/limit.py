@@ -43,7 +43,7 @@ def limit_headers(spent: Spent | None) -> list[tuple[str, str]]:
         ("X-RateLimit-Limit", str(tightest.limit)),
         ("X-RateLimit-Remaining", str(tightest.remaining)),
         ("X-RateLimit-Reset", str(math.ceil(tightest.reset))),
-        ("RateLimit-Policy", _policy(tuple((one.name, one.limit, one.seconds) for one in spent.decisions))),
+        ("RateLimit-Policy", _policy(tuple([(one.name, one.limit, one.seconds) for one in spent.decisions]))),
         ("RateLimit", ", ".join(left)),
     ]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,7 +22,10 @@ _MANY = (list, tuple, set, frozenset)
 
 
 class Query(BaseModel):
-    """Base of declared query parameters: text becomes numbers and dates; a list field may be repeated."""
+    """Base of declared query parameters: text becomes numbers and dates; a list field may be repeated.
+
+    Defaults are constants: what a request without parameters asks for is made once (`parse_query`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,7 +58,9 @@ def read_query(request: Request, schema: type[Q]) -> Q:
 def parse_query(text: str, schema: type[Q]) -> Q:
     """The same for a query string."""
     try:
-        return schema.model_validate(collect(_pairs(text), list_fields(schema)) if text else {})
+        if not text:
+            return cast(Q, _of_nothing(schema))
+        return schema.model_validate(collect(_pairs(text), list_fields(schema)))
     except InputInvalid as error:
         raise BadQuery(*error.errors) from None
     except ValidationError as error:
@@ -64,6 +69,12 @@ def parse_query(text: str, schema: type[Q]) -> Q:
     if unknown:
         raise UnknownParameter(unknown)
     raise BadQuery(*map(field_error, errors))
+
+
+@lru_cache(maxsize=1024)
+def _of_nothing(schema: type[BaseModel]) -> BaseModel:
+    """What most requests ask for, made once: it is frozen, and its defaults are constants."""
+    return schema.model_validate({})
 
 
 def refuse_query(text: str) -> None:

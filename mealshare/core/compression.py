@@ -34,7 +34,7 @@ from __future__ import annotations
 import re
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -46,6 +46,7 @@ from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import FileResponse, Response
 
+from mealshare.core.answers import header_values, vary_by
 from mealshare.core.cache.lru import LruBackend
 from mealshare.core.settings import setting, settings_of
 
@@ -152,14 +153,15 @@ def compression_tween_factory(handler: Callable[[Request], Any], registry: Regis
         accepted = negotiate(environ.get("HTTP_ACCEPT_ENCODING", ""))
         _take_off_names(environ, accepted)
         response = handler(request)
-        if response.status_int == 304:
+        headers = header_values(response.headerlist)
+        if response.status[:3] == "304":
             _confirm(response, environ.get(_SENT, ""), accepted)
-            _vary(response)
-        elif _may_shrink(response) and not (
-            response.content_type == "text/html" and cookies.get(request, "session") is not None
+            vary_by(response.headerlist, headers.get("vary"), "Accept-Encoding")
+        elif _may_shrink(response, headers) and not (
+            headers["content-type"].startswith("text/html") and cookies.get(request, "session") is not None
         ):
-            _vary(response)
-            long_enough = response.content_length >= minimum or "identity" not in accepted.codings
+            vary_by(response.headerlist, headers.get("vary"), "Accept-Encoding")
+            long_enough = int(headers["content-length"]) >= minimum or "identity" not in accepted.codings
             # A part of a file is a part of the plain one.
             if accepted.best != "identity" and long_enough and "HTTP_RANGE" not in environ:
                 _shrink(response, environ, accepted, files)
@@ -168,14 +170,15 @@ def compression_tween_factory(handler: Callable[[Request], Any], registry: Regis
     return tween
 
 
-def _may_shrink(response: Response) -> bool:
-    """Whether the answer may be compressed for those who want that."""
-    headers = response.headers
-    if not response.content_length or response.status_int in (204, 206) or "Content-Encoding" in headers:
+def _may_shrink(response: Response, headers: Mapping[str, str]) -> bool:
+    """Whether the answer with these ``headers`` may be compressed for those who want that."""
+    if headers.get("content-length", "0") == "0" or "content-encoding" in headers:
         return False
-    if headers.get("Content-Type", "").partition(";")[0].strip().lower() not in TYPES:
+    if response.status[:3] in ("204", "206"):
         return False
-    cache_control = headers.get("Cache-Control", "")
+    if headers.get("content-type", "").partition(";")[0].strip().lower() not in TYPES:
+        return False
+    cache_control = headers.get("cache-control", "")
     # RFC 9111 section 5.2.2.6.
     if "no-store" in cache_control or "no-transform" in cache_control:
         return False
@@ -230,14 +233,6 @@ def _confirm(response: Response, sent: str, accepted: Accepted) -> None:
         if coding in accepted.codings and tag in sent:
             response.headers["ETag"] = tag
             return
-
-
-def _vary(response: Response) -> None:
-    vary = response.headers.get("Vary")
-    if vary is None:
-        response.headers["Vary"] = "Accept-Encoding"
-    elif vary != "*" and "accept-encoding" not in vary.lower():
-        response.headers["Vary"] = f"{vary}, Accept-Encoding"
 
 
 def includeme(config: Configurator) -> None:

@@ -112,6 +112,9 @@ class _Task(_ClosingTask, WSGITask):
     def get_environment(self) -> dict[str, Any]:
         """The environment, with the way to go on without this thread."""
         environ: dict[str, Any] = super().get_environment()
+        if self.request.body_rcv is None:
+            # There is none.  WebOb would find that out for each attempt by reading.
+            environ.setdefault("CONTENT_LENGTH", "0")
         if getattr(self.channel.server, "lines", None) is not None:
             environ[HAND_OVER] = self._hand_over
         return environ

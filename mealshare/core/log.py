@@ -204,14 +204,16 @@ def request_log_tween_factory(
         started = time.perf_counter()
         try:
             response, error = _respond(handler, request)
-            response.headers["X-Request-Id"] = name
+            # Nobody else sets it.
+            response.headerlist.append(("X-Request-Id", name))
             if error is not None and is_error_retryable(request, error):
                 log.debug(REQUEST_RETRIED, extra={"error": type(error).__name__})
             elif error is not None and response.status_int >= 500 and not _is_wanted(error):
                 log.error(REQUEST_FAILED, exc_info=error, extra=_about(environ, response, started))
-            elif write or response.status_int >= 500:
+            elif write or response.status[0] == "5":
                 level = logging.DEBUG if environ.get("PATH_INFO", "").startswith("/health/") else logging.INFO
-                log.log(level, REQUEST, extra=_about(environ, response, started))
+                if log.isEnabledFor(level):
+                    log.log(level, REQUEST, extra=_about(environ, response, started))
             return response
         finally:
             _current_request.reset(token)

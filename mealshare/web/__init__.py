@@ -13,7 +13,8 @@ from mealshare.web.ui import Ui, add_slot
 
 def _add_globals(event: BeforeRender) -> None:
     request = event.get("request")
-    if request is not None:
+    # JSON has no use for it, and what it needs (who reads, in which language) would be found out for nothing.
+    if request is not None and event.get("renderer_name") != "json":
         event["ui"] = Ui.of(request)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pyramid.config import Configurator
+from pyramid.interfaces import IRequestFactory
 from pyramid.request import Request
 from pyramid.response import Response
 from sqlalchemy import Row, text
@@ -233,11 +234,8 @@ def test_no_database_object_is_reachable_from_an_identity(
 ) -> None:
     login(app, make_user("ann"))
     cookie = "; ".join(f"{name}={value}" for name, value in app.cookies.items())
-    request = Request.blank("/", environ={"HTTP_COOKIE": cookie})
+    request = registry.getUtility(IRequestFactory).blank("/", environ={"HTTP_COOKIE": cookie})
     request.registry = registry
-    from pyramid.request import apply_request_extensions
-
-    apply_request_extensions(request)
     identity = request.identity
     request._process_finished_callbacks()
     assert identity.username == "ann"

@@ -171,14 +171,10 @@ def _ask(
 
 
 def _decision(name: str, window: Window, found: Count, now: float, *, allowed: bool) -> Decision:
+    hits, frees_in = found
+    retry_after = 0 if allowed else max(1, math.ceil(round(frees_in, 3)))
     return Decision(
-        allowed=allowed,
-        limit=window.amount,
-        remaining=max(0, window.amount - found.hits),
-        reset=now + found.frees_in,
-        retry_after=0 if allowed else max(1, math.ceil(round(found.frees_in, 3))),
-        name=name,
-        seconds=window.seconds,
+        allowed, window.amount, max(0, window.amount - hits), now + frees_in, retry_after, name, window.seconds
     )
 
 

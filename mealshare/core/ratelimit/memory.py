@@ -37,12 +37,15 @@ class BoundedMemoryStorage:
         now = time.time()
         with self._lock:
             found = [self._live(window, now) for window in windows]
-            free = all(len(times) < window.amount for times, window in zip(found, windows, strict=True))
-            if free:
+            for times, window in zip(found, windows, strict=True):
+                if len(times) >= window.amount:
+                    break
+            else:
                 for times, window in zip(found, windows, strict=True):
                     self._add(window.key, times, now)
                 self._forget(len(windows))
-            return free, [_count(times, window, now) for times, window in zip(found, windows, strict=True)]
+                return True, [_count(times, window, now) for times, window in zip(found, windows, strict=True)]
+            return False, [_count(times, window, now) for times, window in zip(found, windows, strict=True)]
 
     def look(self, windows: Sequence[Window]) -> list[Count]:
         """What each window has now, without counting."""

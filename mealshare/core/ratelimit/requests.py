@@ -46,6 +46,8 @@ class Spent:
     @property
     def tightest(self) -> Decision:
         """The limit that is used up first; of those that refuse the request, the one that does so for longest."""
+        if len(self.decisions) == 1:
+            return self.decisions[0]
         return min(self.decisions, key=lambda one: (one.allowed, -one.retry_after, one.remaining, -one.reset))
 
     @property

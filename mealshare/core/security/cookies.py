@@ -24,6 +24,8 @@ class CookieJar:
 
     def get(self, request: Request, name: str) -> str | None:
         """The cookie's value in the request, or None; cookies that are not UTF-8 are none of ours."""
+        if "HTTP_COOKIE" not in request.environ:
+            return None
         try:
             value: str | None = request.cookies.get(self.name(name))
         except UnicodeDecodeError:

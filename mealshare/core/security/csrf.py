@@ -132,7 +132,7 @@ def csrf_first(view: View, info: Any) -> View:
     origin: str = info.registry["base_url"]
 
     def wrapped(context: Any, request: Request) -> Response:
-        if request.method not in SAFE_METHODS:
+        if request.environ["REQUEST_METHOD"] not in SAFE_METHODS:
             if not is_exempt(request):
                 check_csrf(request, origin)
             elif not _is_api(request):

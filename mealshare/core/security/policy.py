@@ -25,7 +25,8 @@ from mealshare.core.security.permissions import Denial, DeniedBecause, RuleBook
 Authenticator = Callable[[Request], Identity | None]
 IDENTITY_FAILED = "identity.failed"
 #: Kept on the request, not in the environ: a retried request has the same environ and must ask again.
-_IDENTITY = "_mealshare_identity"
+#: Under the name of the property itself, so that who asks again finds it without a call (four times in a request).
+_IDENTITY = "identity"
 _WITHHELD = "_mealshare_withheld"
 #: Two headers arrive as one, joined by a comma.
 _BEARER = re.compile(r"(?:^|,[ \t]*)bearer(?:[ \t,]|$)", re.IGNORECASE)
@@ -141,4 +142,7 @@ def includeme(config: Configurator) -> None:
     authenticators: dict[AuthMethod, Authenticator] = {}
     config.registry["authenticators"] = authenticators
     config.add_directive("add_authenticator", _add_authenticator, action_wrap=False)
-    config.set_security_policy(SecurityPolicy(authenticators, config.registry["rules"]))
+    policy = SecurityPolicy(authenticators, config.registry["rules"])
+    config.set_security_policy(policy)
+    # In place of Pyramid's, which would look for the policy each time.
+    config.add_request_method(policy.identity, "identity", property=True)
