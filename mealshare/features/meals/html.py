@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from sys import getsizeof
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -123,16 +124,15 @@ def meal_title(card: Card, ui: Ui) -> str:
 def render_cards(request: Request, cards: Sequence[Card]) -> list[Markup]:
     """Each card as HTML for this reader."""
     ui = Ui.of(request)
-    fragments = request.registry["fragments"]
     rendered = []
     for card in cards:
-        key = ("html", card.id, card.version, card.author_version, ui.locale)
-        parts: list[str] | None = fragments.get(key)
+        parts: list[str] | None = card.words.html.get(ui.locale)
         if parts is None:
             parts = render("mealshare.features.meals:templates/card.pt", card_values(card, ui), request=request).split(
                 LIVE
             )
-            fragments.put(key, parts)
+            card.words.html[ui.locale] = parts
+            card.words.grew(sum(map(getsizeof, parts)))
         before, above, below, after = parts
         live = (before, ui.relative(card.eaten_at), above, card_notes(ui, card), below, card_actions(ui, card), after)
         # Of templates, and of buttons and notes that escape what they hold.
