@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -108,6 +109,12 @@ class Ui:
     def escaped_path(self) -> Markup:
         """The path of this page, fit for an attribute."""
         return escape(self.path)
+
+    def marked(self, csrf: Markup, path: Markup) -> Ui:
+        """The same, with marks in place of what differs between any two pages, for what is kept and filled in later."""
+        marked = copy(self)
+        marked.__dict__ |= {"csrf_token": csrf, "escaped_path": path}
+        return marked
 
     def messages(self) -> list[Message]:
         """Flash messages; each is shown once."""

@@ -147,8 +147,8 @@ def words_of(key: Key, names: Iterable[str], said: Sequence[Any], fragments: Fra
         values[name] = bool(values[name])
     values["eaten_on"] = date.fromisoformat(values["eaten_on"])
     values["media"] = sorted(media, key=itemgetter("position"))
-    name, city, country, latitude, longitude = place or (None,) * 5
-    values |= zip(_OF_PLACE, (name, city, country, _number(latitude), _number(longitude)), strict=True)
+    named = [None] * 5 if place is None else [*place[:3], *map(_number, place[3:])]
+    values |= zip(_OF_PLACE, named, strict=True)
     words = Words(values, key=key, fragments=fragments)
     if fragments is not None:
         fragments.put(key, words, _size(values))
