@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
@@ -115,6 +116,16 @@ class Ui:
         marked = copy(self)
         marked.__dict__ |= {"csrf_token": csrf, "escaped_path": path}
         return marked
+
+    @contextmanager
+    def marking(self, csrf: Markup, path: Markup) -> Iterator[None]:
+        """Inside the block, templates of this request are given marks in place of its token and its path."""
+        known = self.request.__dict__
+        known[_UI] = self.marked(csrf, path)
+        try:
+            yield
+        finally:
+            known[_UI] = self
 
     def messages(self) -> list[Message]:
         """Flash messages; each is shown once."""
