@@ -19,7 +19,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import visitors
 
 Row = Sequence[Any]
-_Processors = tuple[tuple[int, Callable[[Any], Any]], ...]
+#: The index of a column, what makes its value, and whether that makes None of None.
+_Processors = tuple[tuple[int, Callable[[Any], Any], bool], ...]
 #: More forms of one statement than this (pages of different sizes) are not kept.
 _MOST = 128
 
@@ -102,10 +103,12 @@ def execute(connection: Connection, sql: str, values: Any) -> list[Row]:
 
 
 def _processed(row: Row, processors: _Processors) -> Row:
-    values = list(row)
-    for index, process in processors:
-        values[index] = process(values[index])
-    return values
+    values: list[Any] | None = None
+    for index, process, keeps_null in processors:
+        if row[index] is not None or not keeps_null:
+            values = list(row) if values is None else values
+            values[index] = process(row[index])
+    return row if values is None else values
 
 
 def _compile(statement: Select[Any], dialect: Dialect, literals: Mapping[str, int]) -> _Form | None:
@@ -131,6 +134,6 @@ def _compile(statement: Select[Any], dialect: Dialect, literals: Mapping[str, in
     for index, column in enumerate(statement.selected_columns):
         processor = column.type.dialect_impl(dialect).result_processor(dialect, None)
         if processor is not None:
-            processors.append((index, processor))
+            processors.append((index, processor, processor(None) is None))
     defaults = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
     return _Form(str(compiled), tuple(binds), defaults, binders, tuple(processors))

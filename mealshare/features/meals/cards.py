@@ -300,20 +300,17 @@ def _card(row: Sequence[Any], held: Mapping[Key, Words], fragments: Fragments | 
     id, version, author_version, likes, comments, ate_too, origin, said, key, *viewer = row
     known = (id, version, author_version)
     words = held.get(known) or words_of(known, _WORDS, said, fragments)
-    card = Card.__new__(Card)
-    # Half of what the constructor takes for its forty values.
-    card.__dict__ = {
-        **words.values,
-        "id": id,
-        "version": version,
-        "author_version": author_version,
-        "words": words,
-        "likes_count": likes,
-        "comments_count": comments,
-        "ate_too_count": ate_too,
-        "origin": origin,
-        "key": key,
-    }
+    card = Card(
+        words,
+        id=id,
+        version=version,
+        author_version=author_version,
+        likes_count=likes,
+        comments_count=comments,
+        ate_too_count=ate_too,
+        origin=origin,
+        key=key,
+    )
     if viewer:
         card.like_id, card.want_id, card.ate_too_id, card.avoid_mode, card.avoid, card.keep = viewer
     return card

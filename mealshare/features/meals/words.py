@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from operator import itemgetter
 from sys import getsizeof
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mealshare.core.cache import Fragments
 from mealshare.core.db import members_of
@@ -34,15 +34,34 @@ class Words:
             self.fragments.grow(self.key, size)
 
 
-@dataclass
 class Card:
-    """A meal as lists and pages show it: with author, place and pictures, and how the viewer stands to it."""
+    """A meal as lists and pages show it: with author, place and pictures, and how the viewer stands to it.
 
+    What is the same for all readers, as long as neither version changes, is looked up in its `Words`: a list that needs
+    no more of them than their JSON does not copy forty values for each of its meals, which would take as long as its
+    statement.
+    """
+
+    words: Words
+    # This is read each time.
     id: int
     version: int
     author_version: int
-    # What follows is the same for all readers as long as neither version changes.
-    words: Words
+    likes_count: int
+    comments_count: int
+    ate_too_count: int
+    #: The meal that made its author eat this, if the viewer may see it: id (a string), url, username, food.
+    origin: dict[str, Any] | None
+    #: What the list is ordered by: the meal's id, or that of the row that put the meal into the list.
+    key: int
+    like_id: int | None = None
+    want_id: int | None = None
+    ate_too_id: int | None = None
+    avoid_mode: str | None = None
+    #: Bit masks of what the viewer avoids, and of the diets they keep to.
+    avoid: int | None = None
+    keep: int | None = None
+    # And this is among the words.
     account_id: int
     username: str
     display_name: str
@@ -76,21 +95,19 @@ class Card:
     place_latitude: float | None
     place_longitude: float | None
     media: list[dict[str, Any]]
-    # And this is read each time.
-    likes_count: int
-    comments_count: int
-    ate_too_count: int
-    #: The meal that made its author eat this, if the viewer may see it: id (a string), url, username, food.
-    origin: dict[str, Any] | None
-    #: What the list is ordered by: the meal's id, or that of the row that put the meal into the list.
-    key: int
-    like_id: int | None = None
-    want_id: int | None = None
-    ate_too_id: int | None = None
-    avoid_mode: str | None = None
-    #: Bit masks of what the viewer avoids, and of the diets they keep to.
-    avoid: int | None = None
-    keep: int | None = None
+
+    def __init__(self, words: Words, **read: Any) -> None:
+        """A card of ``words`` with the values that are ``read`` each time."""
+        read["words"] = words
+        self.__dict__ = read
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return self.__dict__["words"].values[name]
+            except KeyError:
+                raise AttributeError(name) from None
 
     @property
     def liked(self) -> bool:
