@@ -30,6 +30,12 @@ def flash(request: Request, text: str, kind: str = "success") -> None:
         request.add_response_callback(_write)
 
 
+def messages_wait(request: Request) -> bool:
+    """Whether there may be messages for this reader."""
+    jar: CookieJar = request.registry["cookies"]
+    return bool(jar.get(request, COOKIE))
+
+
 def take_messages(request: Request) -> list[Message]:
     """The messages that wait for this reader; they are shown once."""
     jar: CookieJar = request.registry["cookies"]

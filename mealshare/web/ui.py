@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -108,6 +110,22 @@ class Ui:
     def escaped_path(self) -> Markup:
         """The path of this page, fit for an attribute."""
         return escape(self.path)
+
+    def marked(self, csrf: Markup, path: Markup) -> Ui:
+        """The same, with marks in place of what differs between any two pages, for what is kept and filled in later."""
+        marked = copy(self)
+        marked.__dict__ |= {"csrf_token": csrf, "escaped_path": path}
+        return marked
+
+    @contextmanager
+    def marking(self, csrf: Markup, path: Markup) -> Iterator[None]:
+        """Inside the block, templates of this request are given marks in place of its token and its path."""
+        known = self.request.__dict__
+        known[_UI] = self.marked(csrf, path)
+        try:
+            yield
+        finally:
+            known[_UI] = self
 
     def messages(self) -> list[Message]:
         """Flash messages; each is shown once."""

@@ -17,6 +17,7 @@ from dogpile.cache.api import BytesBackend
 from pyramid.config import Configurator
 
 from mealshare.core.cache import BackedCache, Cache, CacheSettings, Fragments, make_cache
+from mealshare.core.cache.fragments import OVERHEAD
 from mealshare.core.cache.lru import ENTRY_OVERHEAD, LruBackend
 from mealshare.core.settings import Secret, SettingsError
 from tests.conftest import left_out
@@ -229,25 +230,41 @@ def test_memory_holds_its_count_under_threads() -> None:
 
 
 def test_fragments_keep_objects_and_let_the_least_recently_used_go() -> None:
-    fragments = Fragments(2)
+    fragments = Fragments(2 * (100 + OVERHEAD))
     piece = object()
-    fragments.put((1, 1, "en"), piece)
-    fragments.put((2, 1, "en"), "b")
+    fragments.put((1, 1, "en"), piece, 100)
+    fragments.put((2, 1, "en"), "b", 100)
     assert fragments.get((1, 1, "en")) is piece
-    fragments.put((3, 1, "en"), "c")
+    fragments.put((3, 1, "en"), "c", 100)
     assert [fragments.get((number, 1, "en")) for number in (1, 2, 3)] == [piece, None, "c"]
+    assert (fragments.hits, fragments.misses) == (3, 1)
     fragments.clear()
-    assert len(fragments) == 0
+    assert len(fragments) == fragments.taken == 0
+
+
+def test_fragments_count_what_is_put_again_and_what_grows() -> None:
+    fragments = Fragments(3 * OVERHEAD)
+    fragments.put((1,), "a", 10)
+    fragments.put((1,), "b", 20)
+    fragments.put((2,), "c", 30)
+    fragments.grow((1,), 5)
+    fragments.grow((9,), 1_000_000)
+    assert fragments.taken == 20 + 30 + 5 + 2 * OVERHEAD
+    fragments.grow((2,), OVERHEAD)
+    assert [fragments.get((number,)) for number in (1, 2)] == [None, "c"]
+    assert fragments.taken == 30 + 2 * OVERHEAD
+    fragments.grow((2,), 3 * OVERHEAD)
+    assert len(fragments) == fragments.taken == 0
 
 
 def test_fragments_of_size_zero_hold_nothing() -> None:
     fragments = Fragments(0)
-    fragments.put((1,), "a")
+    fragments.put((1,), "a", 0)
     assert fragments.get((1,)) is None
 
 
 def test_fragments_stay_bounded_and_right_under_threads() -> None:
-    fragments = Fragments(64)
+    fragments = Fragments(64 * (10 + OVERHEAD))
     wrong: list[object] = []
 
     def work() -> None:
@@ -255,7 +272,7 @@ def test_fragments_stay_bounded_and_right_under_threads() -> None:
             key = (number % 200, "en")
             found = fragments.get(key)
             if found is None:
-                fragments.put(key, key)
+                fragments.put(key, key, 10)
             elif found != key:
                 wrong.append(found)
 
@@ -277,9 +294,9 @@ def configured(**settings: str) -> Configurator:
 
 
 def test_both_caches_stand_in_the_registry_with_the_bounds_of_the_settings() -> None:
-    registry = configured(**{"cache.fragments": "1", "cache.entries": "1"}).registry
+    registry = configured(**{"cache.fragment_megabytes": "1", "cache.entries": "1"}).registry
     for number in range(2):
-        registry["fragments"].put((number,), number)
+        registry["fragments"].put((number,), number, 600_000)
         registry["cache"].set(str(number), b"x", None)
     assert [registry["fragments"].get((number,)) for number in range(2)] == [None, 1]
     assert [registry["cache"].get(str(number)) for number in range(2)] == [None, b"x"]

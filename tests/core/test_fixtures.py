@@ -27,7 +27,7 @@ def test_each_test_finds_an_empty_site(
     assert registry["fragments"].get(("turn",)) is None
     # What the second turn must not find.
     registry["cache"].set("turn", b"1", None)
-    registry["fragments"].put(("turn",), 1)
+    registry["fragments"].put(("turn",), 1, 8)
     headers = token(app, make_user("ada"))
     app.post("/api/media", upload_files=[("file", "soup.jpg", picture())], headers=headers, status=202)
     assert list(registry["storage"].keys())

@@ -8,12 +8,12 @@ from dogpile.cache import make_region, register_backend
 from pyramid.config import Configurator
 
 from mealshare.core.cache.backed import BackedCache
-from mealshare.core.cache.fragments import Fragments
+from mealshare.core.cache.fragments import Fragments, fragments_of, with_fragments
 from mealshare.core.cache.interface import Cache
 from mealshare.core.redis import make_redis, site_prefix
 from mealshare.core.settings import Secret, setting
 
-__all__ = ["BackedCache", "Cache", "CacheSettings", "Fragments", "make_cache"]
+__all__ = ["BackedCache", "Cache", "CacheSettings", "Fragments", "fragments_of", "make_cache"]
 
 # dogpile.cache has no annotations.
 register_backend("mealshare.lru", "mealshare.core.cache.lru", "LruBackend")  # type: ignore[no-untyped-call]
@@ -36,7 +36,12 @@ class CacheSettings:
     )
     entries: int = setting(10_000, "Values that the memory of one process holds at most.", minimum=1)
     megabytes: int = setting(16, "Megabytes that these values take at most.", minimum=1)
-    fragments: int = setting(5_000, "Rendered pieces (about 2 kB each) that one process holds at most.", minimum=0)
+    fragment_megabytes: int = setting(
+        24,
+        "Megabytes of meals, as they were last read and rendered, that one process holds at most (about 8 kB each); 0 "
+        "turns it off.",
+        minimum=0,
+    )
 
 
 def make_cache(settings: CacheSettings, base_url: str = "") -> Cache:
@@ -56,4 +61,10 @@ def includeme(config: Configurator) -> None:
     """Register the settings and both caches."""
     settings = config.declare_settings(CacheSettings, prefix="cache")
     config.registry["cache"] = make_cache(settings, config.registry.get("base_url", ""))
-    config.registry["fragments"] = Fragments(settings.fragments)
+    fragments = Fragments(settings.fragment_megabytes * 1024 * 1024)
+    registry = config.registry
+    registry["fragments"] = fragments
+    if "read_engine" in registry:
+        registry["read_engine"] = with_fragments(registry["read_engine"], fragments)
+        if registry["replica"] is not None:
+            registry["replica"].engine = with_fragments(registry["replica"].engine, fragments)

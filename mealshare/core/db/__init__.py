@@ -16,6 +16,7 @@ from mealshare.core.db.engine import (
     record_statements,
 )
 from mealshare.core.db.keyset import MAX_ID, Page, Window, make_page
+from mealshare.core.db.prepared import Prepared
 from mealshare.core.db.replica import MARGIN, Replica
 from mealshare.core.db.revision import check_revision
 from mealshare.core.db.session import primary_connection, read_connection, write_session
@@ -23,8 +24,8 @@ from mealshare.core.db.windows import both_ways, fetch_window, page_limit
 from mealshare.core.settings import SettingsError
 
 __all__ = [
-    "MAX_ID", "Base", "BitSet", "DatabaseSettings", "Id", "Page", "UTCDateTime", "Window", "Word", "both_ways", "fetch",
-    "fetch_one", "fetch_window", "make_engine", "make_page", "mask_of", "members_of", "one_of", "page_limit",
+    "MAX_ID", "Base", "BitSet", "DatabaseSettings", "Id", "Page", "Prepared", "UTCDateTime", "Window", "Word", "both_ways",
+    "fetch", "fetch_one", "fetch_window", "make_engine", "make_page", "mask_of", "members_of", "one_of", "page_limit",
     "record_statements",
 ]  # fmt: skip
 

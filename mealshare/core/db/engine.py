@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import orjson
 from pyramid_retry import mark_error_retryable
@@ -27,6 +27,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.sql import Executable
 
 from mealshare.core.db.hurry import limit_statements
+from mealshare.core.db.prepared import Prepared
 from mealshare.core.settings import Secret, SettingsError, setting
 
 #: Seconds that a writer waits for its turn before it is told that the database is locked.
@@ -148,24 +149,56 @@ def read_engine(engine: Engine) -> Engine:
 _sqlite_read = threading.Lock()
 
 
+@overload
 def fetch(
     connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None
-) -> Sequence[Row[Any]]:
-    """All rows of one reading statement."""
+) -> Sequence[Row[Any]]: ...
+
+
+@overload
+def fetch(
+    connection: Connection, statement: Prepared, parameters: Mapping[str, Any] | None = None
+) -> Sequence[Sequence[Any]]: ...
+
+
+def fetch(
+    connection: Connection, statement: Executable | Prepared, parameters: Mapping[str, Any] | None = None
+) -> Sequence[Sequence[Any]]:
+    """All rows of one reading statement; of a `Prepared` one, which many requests run, as plain sequences."""
     if connection.dialect.name == "sqlite":
         if not connection.in_transaction():
             # Never wait for the write lock while holding the read lock: whoever has the former may want the latter.
             connection.begin()
         with _sqlite_read:
-            return connection.execute(statement, parameters or {}).fetchall()
-    return connection.execute(statement, parameters or {}).fetchall()
+            return _run(connection, statement, parameters or {})
+    return _run(connection, statement, parameters or {})
+
+
+def _run(
+    connection: Connection, statement: Executable | Prepared, parameters: Mapping[str, Any]
+) -> Sequence[Sequence[Any]]:
+    if isinstance(statement, Prepared):
+        return statement.rows(connection, parameters)
+    return connection.execute(statement, parameters).fetchall()
+
+
+@overload
+def fetch_one(
+    connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None
+) -> Row[Any] | None: ...
+
+
+@overload
+def fetch_one(
+    connection: Connection, statement: Prepared, parameters: Mapping[str, Any] | None = None
+) -> Sequence[Any] | None: ...
 
 
 def fetch_one(
-    connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None
-) -> Row[Any] | None:
+    connection: Connection, statement: Executable | Prepared, parameters: Mapping[str, Any] | None = None
+) -> Sequence[Any] | None:
     """The first row of one reading statement, or None."""
-    rows = fetch(connection, statement, parameters)
+    rows: Sequence[Sequence[Any]] = fetch(connection, statement, parameters)
     return rows[0] if rows else None
 
 

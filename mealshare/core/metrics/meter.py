@@ -16,7 +16,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, mult
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pyramid.config import Configurator
 
-from mealshare.core.cache.fragments import Fragments
 from mealshare.core.metrics.folder import alone, bury_the_dead
 from mealshare.core.metrics.site import SiteCollector
 from mealshare.core.metrics.tween import count_statements
@@ -33,28 +32,6 @@ SAMPLE_SECONDS = 5.0
 _Together: Any = multiprocess.MultiProcessCollector
 #: What one route adds to: latency, statements, their seconds.
 _OfRoute = tuple[Callable[[float], None], Callable[[float], None], Callable[[float], None]]
-
-
-class CountedFragments(Fragments):
-    """Fragments that count how often they were found.
-
-    A hit costs a quarter of a microsecond, so a lock is out of the question: under threads a count may be lost.
-    """
-
-    __slots__ = ("hits", "misses")
-
-    def __init__(self, most: int) -> None:
-        super().__init__(most)
-        self.hits = self.misses = 0
-
-    def get(self, key: Any) -> Any:
-        """See Fragments."""
-        value = super().get(key)
-        if value is None:
-            self.misses += 1
-        else:
-            self.hits += 1
-        return value
 
 
 class Meter:
@@ -90,10 +67,9 @@ class Meter:
         """Count what this application does; to be called before the features are included."""
         registry = self._registry
         count_statements(registry["engine"])
-        fragments = registry["fragments"] = CountedFragments(registry["fragments"].most)
         cache = registry["cache"]
         cache.lookups = lambda found: self._lookups.labels("values", "hit" if found else "miss").inc()
-        self._fragments = fragments
+        self._fragments = registry["fragments"]
         registry["ratelimit"].refused = lambda limit: self._refused.labels(limit).inc()
         registry["job_noted"] = self.job
         config.add_tween(

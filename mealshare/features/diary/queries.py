@@ -28,12 +28,12 @@ from sqlalchemy import (
     union_all,
 )
 
-from mealshare.core.db import Id, fetch, fetch_one, page_limit
+from mealshare.core.db import Id, Prepared, fetch, fetch_one, page_limit
 from mealshare.core.db.json_rows import JsonObject
 from mealshare.features.accounts.models import Account, User
 from mealshare.features.accounts.visibility import ANONYMOUS, reachable, visible
 from mealshare.features.diary.days import AHEAD, WEEK, Span, month_before, month_span, same_days
-from mealshare.features.meals.cards import IS_MEAL, Card, cards, suits, to_card
+from mealshare.features.meals.cards import IS_MEAL, Card, cards, read_cards, suits
 from mealshare.features.meals.models import Place, Post
 from mealshare.features.meals.places import place_key
 from mealshare.features.meals.queries import tag_key
@@ -204,10 +204,12 @@ _COUNTS = {
     for personal in (False, True)
 }
 _MEALS = {
-    personal: cards(personal=personal)
-    .where(*_shown(personal, _BETWEEN))
-    .order_by(Post.eaten_on, Post.eaten_at, Post.id)
-    .limit(page_limit())
+    personal: Prepared(
+        cards(personal=personal)
+        .where(*_shown(personal, _BETWEEN))
+        .order_by(Post.eaten_on, Post.eaten_at, Post.id)
+        .limit(page_limit())
+    )
     for personal in (False, True)
 }
 _RECENT = {
@@ -245,7 +247,7 @@ def counts_between(connection: Connection, owner: Owner, viewer: int, span: Span
 def meals_between(connection: Connection, owner: Owner, viewer: int, span: Span, limit: int) -> list[Card]:
     """The first ``limit`` meals of ``span`` that ``viewer`` may see, in the order in which they were eaten."""
     values = _values(owner, viewer, span) | {"limit": limit}
-    return [to_card(row) for row in fetch(connection, _MEALS[viewer != ANONYMOUS], values)]
+    return read_cards(connection, _MEALS[viewer != ANONYMOUS], values)
 
 
 def this_month(connection: Connection, owner: Owner, viewer: int, today: date) -> tuple[list[Day], list[Day]]:

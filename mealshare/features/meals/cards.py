@@ -5,18 +5,20 @@ Every statement is built once, at import; `queries` says which lists there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Connection,
     Integer,
     Select,
     String,
     and_,
+    case,
     cast,
     column,
     func,
@@ -29,110 +31,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from mealshare.core.db import Page, Window, both_ways, fetch_window, make_page, members_of
-from mealshare.core.db.json_rows import JsonList, JsonObject
+from mealshare.core.cache import Fragments, fragments_of
+from mealshare.core.db import Page, Prepared, Window, both_ways, fetch, make_page
+from mealshare.core.db.json_rows import Exact, JsonArray, JsonList, JsonObject, Nested
+from mealshare.core.db.known import KNOWN, Key, known_text, unless_known
 from mealshare.features.accounts.models import Account
 from mealshare.features.accounts.visibility import ANONYMOUS, viewer_id, visible
 from mealshare.features.meals.models import EatingPreference, Place, Post
-from mealshare.features.meals.vocabulary import Allergen, Diet
+from mealshare.features.meals.words import Card, Words, words_of
 from mealshare.features.media.models import Media
 
 # Tables of a higher feature, by their columns.
 LIKES = table("likes", column("id", BigInteger), column("post_id", BigInteger), column("account_id", BigInteger))
 WANTS = table("wants", column("id", BigInteger), column("post_id", BigInteger), column("account_id", BigInteger))
 IS_MEAL = Post.kind == literal_column("'meal'")
-
-
-@dataclass
-class Card:
-    """A meal as lists and pages show it: with author, place and pictures, and how the viewer stands to it."""
-
-    id: int
-    version: int
-    author_version: int
-    account_id: int
-    username: str
-    display_name: str
-    avatar_key: str | None
-    author_url: str
-    uri: str
-    url: str
-    food: str
-    note: str
-    note_html: str
-    meal_type: str
-    eaten_at: datetime
-    time_zone: str
-    eaten_on: date
-    created_at: datetime
-    edited_at: datetime | None
-    visibility: str
-    sensitive: bool
-    spoiler_text: str
-    language: str | None
-    source: str | None
-    tag_names: list[str]
-    diets: tuple[Diet, ...]
-    allergens_contained: tuple[Allergen, ...]
-    allergens_free_from: tuple[Allergen, ...]
-    recipe_url: str | None
-    comments_closed: bool
-    likes_count: int
-    comments_count: int
-    ate_too_count: int
-    place_name: str | None
-    place_city: str | None
-    place_country: str | None
-    place_latitude: float | None
-    place_longitude: float | None
-    media: list[dict[str, Any]]
-    #: The meal that made its author eat this, if the viewer may see it: id (a string), url, username, food.
-    origin: dict[str, Any] | None
-    #: What the list is ordered by: the meal's id, or that of the row that put the meal into the list.
-    key: int
-    like_id: int | None = None
-    want_id: int | None = None
-    ate_too_id: int | None = None
-    avoid_mode: str | None = None
-    #: Bit masks of what the viewer avoids, and of the diets they keep to.
-    avoid: int | None = None
-    keep: int | None = None
-
-    @property
-    def liked(self) -> bool:
-        """Whether the viewer said "Yum!"."""
-        return self.like_id is not None
-
-    @property
-    def wanted(self) -> bool:
-        """Whether it is on the viewer's want list."""
-        return self.want_id is not None
-
-    @property
-    def ate_too(self) -> bool:
-        """Whether the viewer ate this too."""
-        return self.ate_too_id is not None
-
-    @property
-    def inspired_by_id(self) -> str | None:
-        """The id of the meal that made its author eat this, for those who may see that one."""
-        return None if self.origin is None else self.origin["id"]
-
-    @property
-    def avoided(self) -> tuple[Allergen, ...]:
-        """What is declared to be in it of what the viewer avoids."""
-        return tuple(item for item in members_of(Allergen, self.avoid or 0) if item in self.allergens_contained)
-
-    @property
-    def undeclared(self) -> tuple[Allergen, ...]:
-        """What the viewer avoids and the meal says nothing about."""
-        declared = {*self.allergens_contained, *self.allergens_free_from}
-        return tuple(item for item in members_of(Allergen, self.avoid or 0) if item not in declared)
-
-    @property
-    def undeclared_diets(self) -> tuple[Diet, ...]:
-        """The viewer's diets that the meal is not declared to suit."""
-        return tuple(item for item in members_of(Diet, self.keep or 0) if item not in self.diets)
 
 
 _MEDIA = (
@@ -162,54 +74,51 @@ _MEDIA = (
     .correlate(Post)
     .scalar_subquery()
 )
-
-_COLUMNS = (
-    Post.id,
-    Post.version,
-    Account.version,
-    Post.account_id,
-    Account.username,
-    Account.display_name,
-    Account.avatar_key,
-    Account.url,
-    Post.uri,
-    Post.url,
-    Post.food,
-    Post.note,
-    Post.note_html,
-    Post.meal_type,
-    Post.eaten_at,
-    Post.time_zone,
-    Post.eaten_on,
-    Post.created_at,
-    Post.edited_at,
-    Post.visibility,
-    Post.sensitive,
-    Post.spoiler_text,
-    Post.language,
-    Post.source,
-    Post.tag_names,
-    Post.diets,
-    Post.allergens_contained,
-    Post.allergens_free_from,
-    Post.recipe_url,
-    Post.comments_closed,
-    Post.likes_count,
-    Post.comments_count,
-    Post.ate_too_count,
-    Place.name,
-    Place.city,
-    Place.country_code,
-    Place.latitude,
-    Place.longitude,
-    _MEDIA,
+_PLACE = (
+    select(JsonArray(Place.name, Place.city, Place.country_code, Exact(Place.latitude), Exact(Place.longitude)))
+    .where(Place.id == Post.place_id)
+    .correlate(Post)
+    .scalar_subquery()
 )
+_KEY = (Post.id, Post.version, Account.version)
+#: What a meal and its author say in these versions, by the names of the fields of `Card`.
+_WORDS = {
+    "account_id": Post.account_id,
+    "username": Account.username,
+    "display_name": Account.display_name,
+    "avatar_key": Account.avatar_key,
+    "author_url": Account.url,
+    "uri": Post.uri,
+    "url": Post.url,
+    "food": Post.food,
+    "note": Post.note,
+    "note_html": Post.note_html,
+    "meal_type": Post.meal_type,
+    "eaten_at": Post.eaten_at,
+    "time_zone": Post.time_zone,
+    "eaten_on": Post.eaten_on,
+    "created_at": Post.created_at,
+    "edited_at": Post.edited_at,
+    "visibility": Post.visibility,
+    "sensitive": Post.sensitive,
+    "spoiler_text": Post.spoiler_text,
+    "language": Post.language,
+    "source": Post.source,
+    "tag_names": Nested(Post.tag_names),
+    "diets": type_coerce(Post.diets, Integer),
+    "allergens_contained": type_coerce(Post.allergens_contained, Integer),
+    "allergens_free_from": type_coerce(Post.allergens_free_from, Integer),
+    "recipe_url": Post.recipe_url,
+    "comments_closed": Post.comments_closed,
+    "place": Nested(_PLACE),
+    "media": Nested(_MEDIA),
+}
 
 
 def _origin(*, personal: bool) -> Any:
     """The meal that inspired this one, in a few words; nothing where the viewer may not see it, or it is gone."""
     meal, author = aliased(Post, name="origin"), aliased(Account, name="origin_author")
-    return (
+    words = (
         select(
             JsonObject(
                 literal_column("'id'"),
@@ -228,6 +137,8 @@ def _origin(*, personal: bool) -> Any:
         .correlate(Post)
         .scalar_subquery()
     )
+    # Few meals have one: for the others nothing is looked up.
+    return case((Post.inspired_by_id.is_not(None), type_coerce(words, JSON())))
 
 
 def _preference(name: str) -> Any:
@@ -261,12 +172,18 @@ def suits(*, personal: bool = True) -> Any:
 def cards(*, personal: bool, key: Any = Post.id) -> Select[Any]:
     """All meals as card rows; ``personal`` adds how the viewer stands to each, at the price of two joins.
 
-    ``key`` is the column that orders the list.
+    ``key`` is the column that orders the list.  The parameter ``known`` names the meals that need not be sent.
     """
-    source = Post.__table__.join(Account.__table__, Account.id == Post.account_id).outerjoin(
-        Place.__table__, Place.id == Post.place_id
+    source = Post.__table__.join(Account.__table__, Account.id == Post.account_id)
+    columns = (
+        *_KEY,
+        Post.likes_count,
+        Post.comments_count,
+        Post.ate_too_count,
+        _origin(personal=personal),
+        unless_known(_KEY, _WORDS.values()),
+        key,
     )
-    columns = (*_COLUMNS, _origin(personal=personal), key)
     if not personal:
         return select(*columns).select_from(source).where(IS_MEAL)
     me = viewer_id()
@@ -293,43 +210,107 @@ def cards(*, personal: bool, key: Any = Post.id) -> Select[Any]:
 
 
 Conditions = Callable[[bool], Sequence[Any]]
+Forms = Mapping[Any, Prepared]
 
 
 @dataclass(frozen=True)
 class CardList:
     """A list of meals in its four forms: for a visitor and for a person, downwards and upwards."""
 
-    forms: Mapping[tuple[bool, bool], Select[Any]]
+    forms: Forms
+    #: Whether each reader has another such list, rather than all the same but for what they may not see.
+    own: bool = False
 
     @classmethod
-    def where(cls, conditions: Conditions, *, key: Any = Post.id, join: Any = None) -> CardList:
+    def where(cls, conditions: Conditions, *, key: Any = Post.id, join: Any = None, own: bool = False) -> CardList:
         """The list of the meals for which all of ``conditions(personal)`` hold, newest ``key`` first.
 
         ``key`` is a column with a snowflake; ``join`` is (table, condition) that it comes from.  What the
         viewer wants left out (`suits`) is in no list.
         """
-        forms: dict[tuple[bool, bool], Select[Any]] = {}
+        forms: dict[tuple[bool, bool], Prepared] = {}
         for personal in (False, True):
             base = cards(personal=personal, key=key)
             base = base if join is None else base.join_from(Post, *join)
             pages = both_ways(base.where(*conditions(personal), suits(personal=personal)), key)
-            forms |= {(personal, upwards): page for upwards, page in pages.items()}
-        return cls(forms)
+            forms |= {(personal, upwards): Prepared(page) for upwards, page in pages.items()}
+        return cls(forms, own)
 
     def page(
         self, connection: Connection, window: Window, viewer: int = ANONYMOUS, *more: Any, **parameters: Any
     ) -> Page[Card]:
         """The page of ``window`` as the account ``viewer`` sees it; ``more`` are further conditions."""
-        statement = self.forms[viewer != ANONYMOUS, window.upwards]
-        if more:
-            statement = statement.where(*more)
-        rows = [to_card(row) for row in fetch_window(connection, statement, window, {"viewer": viewer, **parameters})]
-        return make_page(rows, window, lambda card: card.key)
+        form = self.forms[viewer != ANONYMOUS, window.upwards]
+        values = {"max_id": window.max_id, "min_id": window.min_id, "limit": window.fetch_limit, "viewer": viewer}
+        values |= parameters
+        if more or window.skip:
+            statement = form.statement.where(*more)
+            rows = read_cards(connection, statement.offset(window.skip) if window.skip else statement, values)
+        else:
+            rows = read_cards(connection, form, values, self.place(window, viewer, parameters))
+        return make_page(rows, window, _key_of)
+
+    def place(self, window: Window, viewer: int, parameters: Mapping[str, Any]) -> Hashable | None:
+        """What `read_cards` remembers the page under; None for one that will hardly be asked for again."""
+        if not all(type(value) in (int, str) for value in parameters.values()):
+            return None
+        return (
+            "page", id(self), viewer if self.own else viewer != ANONYMOUS, window.max_id, window.min_id, window.limit,
+            window.oldest_first, *parameters.values(),
+        )  # fmt: skip
 
 
-def to_card(row: Sequence[Any]) -> Card:
-    """A card from its row; the database does not promise the order of the pictures."""
-    card = Card(*row)
-    pictures = card.media or []
-    card.media = sorted(pictures, key=lambda picture: picture["position"]) if len(pictures) > 1 else pictures
+_key_of = attrgetter("key")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What stood at some place when it was last read: keys of meals, and the same as the parameter ``known``."""
+
+    keys: tuple[Key, ...]
+    text: str
+
+
+def read_cards(
+    connection: Connection, statement: Prepared | Select[Any], values: Mapping[str, Any], place: Hashable | None = None
+) -> list[Card]:
+    """The meals of a statement made with `cards`, in its order.
+
+    What stood at ``place`` (a page, a meal) when this process last read it, and is still in hand, need not be sent.
+    """
+    fragments = fragments_of(connection)
+    seen: _Seen | None = None if fragments is None or place is None else fragments.get(place)
+    held: dict[Key, Words] = {}
+    known = ""
+    if fragments is not None and seen is not None:
+        held = {key: words for key in seen.keys if (words := fragments.get(key)) is not None}
+        known = seen.text if len(held) == len(seen.keys) else known_text(held)
+    rows: Sequence[Sequence[Any]] = fetch(connection, statement, {**values, KNOWN: known})
+    found = [_card(row, held, fragments) for row in rows]
+    if fragments is not None and place is not None:
+        keys = tuple([card.words.key for card in found])
+        if keys and (seen is None or keys != seen.keys):
+            text = known_text(keys)
+            fragments.put(place, _Seen(keys, text), 4 * len(text))
+    return found
+
+
+def _card(row: Sequence[Any], held: Mapping[Key, Words], fragments: Fragments | None) -> Card:
+    """The card of a row, whose columns `cards` has in this order."""
+    id, version, author_version, likes, comments, ate_too, origin, said, key, *viewer = row
+    known = (id, version, author_version)
+    words = held.get(known) or words_of(known, _WORDS, said, fragments)
+    card = Card(
+        words,
+        id=id,
+        version=version,
+        author_version=author_version,
+        likes_count=likes,
+        comments_count=comments,
+        ate_too_count=ate_too,
+        origin=origin,
+        key=key,
+    )
+    if viewer:
+        card.like_id, card.want_id, card.ate_too_id, card.avoid_mode, card.avoid, card.keep = viewer
     return card

@@ -109,7 +109,7 @@ def empty_box(request: Request) -> Markup:
         values = compose_values(request, new_form(request), "/new") | {"csrf": CSRF_MARK}
         box = trusted(render("mealshare.features.meals:templates/compose.pt", values, request=request))
         parts = box.split(CSRF_MARK)
-        fragments.put(key, parts)
+        fragments.put(key, parts, 4 * len(box))
     return ui.csrf().join(parts)
 
 

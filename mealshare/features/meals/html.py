@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from sys import getsizeof
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,10 @@ from mealshare.web.ui import Ui
 
 #: Where the fragment is cut.  People's words cannot contain it: they are escaped or sanitised.
 LIVE = "<!--live-->"
+#: In place of what the forms of a page hold; no address and no word of somebody's can contain these either.
+_CSRF, _PATH = Markup("<!--csrf-->"), Markup("<!--path-->")
+#: Finished cards that are kept of each meal and language at most.
+STANCES = 8
 VISIBILITY_ICONS = {
     Visibility.PUBLIC: "globe",
     Visibility.UNLISTED: "volume-1",
@@ -41,12 +46,19 @@ MealPanel = Callable[[Request, Card], str]
 
 
 def add_card_action(config: Configurator, action: CardAction) -> None:
-    """Directive ``config.add_card_action(action)``: ``action(ui, card)`` gives HTML for the row below each card."""
+    """Directive ``config.add_card_action(action)``: ``action(ui, card)`` gives HTML for the row below each card.
+
+    What it gives is kept: it may depend on the language, on what the card says, and on what is in `_stance`, and has
+    ``ui.csrf_token`` and ``ui.escaped_path`` (which are marks then) as they are.
+    """
     config.registry["card_actions"].append(action)
 
 
 def add_card_note(config: Configurator, note: CardAction) -> None:
-    """Directive ``config.add_card_note(note)``: ``note(ui, card)`` gives HTML for this reader above a card's words."""
+    """Directive ``config.add_card_note(note)``: ``note(ui, card)`` gives HTML for this reader above a card's words.
+
+    It is kept as an action is.
+    """
     config.registry["card_notes"].append(note)
 
 
@@ -120,24 +132,82 @@ def meal_title(card: Card, ui: Ui) -> str:
     )
 
 
+class CardHtml:
+    """A meal's card in one language: rendered once, and finished once for each way in which it stands to readers.
+
+    How it stands is in `_stance`.  A finished card is a format string: ``when`` (how long ago it was eaten), ``csrf`` and
+    ``path`` (where its buttons lead back to) are filled in for each reader.
+    """
+
+    __slots__ = ("_finished", "_parts")
+
+    def __init__(self, parts: Sequence[str]) -> None:
+        self._parts = parts
+        self._finished: dict[tuple[Any, ...], str] = {}
+
+    def finished(self, card: Card, ui: Ui, account_id: int | None) -> str:
+        """The format string for the reader ``account_id``."""
+        stance = _stance(card, account_id)
+        form = self._finished.get(stance)
+        if form is None:
+            form = self._finish(card, ui.marked(_CSRF, _PATH))
+            if len(self._finished) >= STANCES:
+                # Numbers have moved on; who counts with them will be here again.
+                self._finished = {}
+            else:
+                card.words.grew(getsizeof(form))
+            self._finished[stance] = form
+        return form
+
+    def _finish(self, card: Card, ui: Ui) -> str:
+        before, above, below, after = self._parts
+        text = "".join((before, LIVE, above, card_notes(ui, card), below, card_actions(ui, card), after))
+        form = text.replace("%", "%%")
+        for mark, name in ((LIVE, "when"), (_CSRF, "csrf"), (_PATH, "path")):
+            form = form.replace(mark, f"%({name})s")
+        return form
+
+
+def _stance(card: Card, account_id: int | None) -> tuple[Any, ...]:
+    """All that a finished card depends on beside the meal's words and the language."""
+    origin = card.origin
+    return (
+        account_id is not None,
+        account_id == card.account_id,
+        card.likes_count,
+        card.comments_count,
+        card.ate_too_count,
+        card.like_id is not None,
+        card.want_id is not None,
+        card.ate_too_id is not None,
+        card.avoid_mode,
+        card.avoid,
+        card.keep,
+        None if origin is None else (origin["id"], origin["username"], origin["food"]),
+    )
+
+
 def render_cards(request: Request, cards: Sequence[Card]) -> list[Markup]:
     """Each card as HTML for this reader."""
     ui = Ui.of(request)
-    fragments = request.registry["fragments"]
+    locale, identity = ui.locale, ui.identity
+    account_id = None if identity is None else identity.account_id
+    values = {"csrf": ui.csrf_token, "path": ui.escaped_path} if cards else {}
     rendered = []
     for card in cards:
-        key = ("html", card.id, card.version, card.author_version, ui.locale)
-        parts: list[str] | None = fragments.get(key)
-        if parts is None:
-            parts = render("mealshare.features.meals:templates/card.pt", card_values(card, ui), request=request).split(
-                LIVE
-            )
-            fragments.put(key, parts)
-        before, above, below, after = parts
-        live = (before, ui.relative(card.eaten_at), above, card_notes(ui, card), below, card_actions(ui, card), after)
+        html: CardHtml | None = card.words.html.get(locale)
+        if html is None:
+            html = card.words.html[locale] = _render(request, card, ui)
+        form = html.finished(card, ui, account_id)
         # Of templates, and of buttons and notes that escape what they hold.
-        rendered.append(trusted("".join(live)))
+        rendered.append(trusted(form % {**values, "when": ui.relative(card.eaten_at)}))
     return rendered
+
+
+def _render(request: Request, card: Card, ui: Ui) -> CardHtml:
+    text = render("mealshare.features.meals:templates/card.pt", card_values(card, ui), request=request)
+    card.words.grew(getsizeof(text))
+    return CardHtml(text.split(LIVE))
 
 
 def card_notes(ui: Ui, card: Card) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 from pyramid.registry import Registry
 
-from mealshare.core.cache.fragments import Fragments
 from mealshare.core.dates import rfc3339
 from mealshare.core.security.identity import Identity
 from mealshare.core.text import tag_path
@@ -47,15 +46,14 @@ class MealJson:
 
     def __init__(self, registry: Registry) -> None:
         self.base_url: str = registry["base_url"]
-        self.fragments: Fragments = registry["fragments"]
 
     def one(self, card: Card, viewer: Identity | None) -> bytes:
         """The JSON object of a meal, as ``viewer`` sees it (the shape of `MealOut`)."""
-        key = ("json", card.id, card.version, card.author_version)
-        fixed: bytes | None = self.fragments.get(key)
+        words = card.words
+        fixed = words.json
         if fixed is None:
-            fixed = self._fixed(card)
-            self.fragments.put(key, fixed)
+            fixed = words.json = self._fixed(card)
+            words.grew(len(fixed))
         own = viewer is not None and viewer.account_id == card.account_id
         flag = _TRUTH[own]
         avoided, undeclared = (b"[]", b"[]") if own or not card.avoid else _cautions(card)

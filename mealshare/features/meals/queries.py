@@ -22,11 +22,11 @@ from sqlalchemy import (
     select,
 )
 
-from mealshare.core.db import Page, Window, fetch, fetch_one, mask_of, page_limit
+from mealshare.core.db import Page, Prepared, Window, fetch, fetch_one, mask_of, page_limit
 from mealshare.core.text import normalise_tag
 from mealshare.features.accounts.models import Account
 from mealshare.features.accounts.visibility import ANONYMOUS, listed, visible
-from mealshare.features.meals.cards import Card, CardList, cards, to_card
+from mealshare.features.meals.cards import Card, CardList, cards, read_cards
 from mealshare.features.meals.models import Meal, Post, PostTag, Tag
 from mealshare.features.meals.places import place_key
 from mealshare.features.meals.vocabulary import Allergen, Diet
@@ -66,8 +66,10 @@ AT_PLACE = CardList.where(
     lambda personal: (*of_everybody(personal), Post.place_key == bindparam("place_key", type_=String))
 )
 _ONE = {
-    personal: cards(personal=personal).where(
-        Post.id == bindparam("id", type_=BigInteger), visible(Post, Account, personal=personal)
+    personal: Prepared(
+        cards(personal=personal).where(
+            Post.id == bindparam("id", type_=BigInteger), visible(Post, Account, personal=personal)
+        )
     )
     for personal in (False, True)
 }
@@ -88,8 +90,9 @@ _TAG = select(Tag.id, Tag.name, Tag.display, Tag.meals_count).where(
 
 def card_by_id(connection: Connection, meal_id: int, viewer: int = ANONYMOUS) -> Card | None:
     """The meal, or None if there is none that the viewer may see."""
-    row = fetch_one(connection, _ONE[viewer != ANONYMOUS], {"id": meal_id, "viewer": viewer})
-    return None if row is None else to_card(row)
+    values = {"id": meal_id, "viewer": viewer}
+    found = read_cards(connection, _ONE[viewer != ANONYMOUS], values, ("meal", meal_id))
+    return found[0] if found else None
 
 
 def meals_of_day(connection: Connection, account: int, day: date, limit: int = 100) -> Page[Card]:

@@ -7,7 +7,7 @@ source no more rows are read than a page has, whatever the size of the site.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ from sqlalchemy import (
     union,
 )
 
-from mealshare.core.db import Page, Window, fetch, fetch_one, make_page
+from mealshare.core.db import Page, Prepared, Window, fetch_one, make_page
 from mealshare.features.accounts.models import Account
 from mealshare.features.accounts.visibility import (
     ACCEPTED,
@@ -37,7 +37,7 @@ from mealshare.features.accounts.visibility import (
     viewer_id,
     visible,
 )
-from mealshare.features.meals.cards import IS_MEAL, Card, CardList, cards, suits, to_card
+from mealshare.features.meals.cards import IS_MEAL, Card, CardList, Forms, cards, read_cards, suits
 from mealshare.features.meals.models import Place, Post
 from mealshare.features.meals.places import place_key
 from mealshare.features.social.models import Follow
@@ -60,7 +60,9 @@ def _entries(personal: bool) -> Sequence[Any]:
 
 
 #: What was written for the viewer: the whole home feed of those who follow nobody with very many followers.
-WRITTEN = CardList.where(_entries, key=TimelineEntry.post_id, join=(TimelineEntry, TimelineEntry.post_id == Post.id))
+WRITTEN = CardList.where(
+    _entries, key=TimelineEntry.post_id, join=(TimelineEntry, TimelineEntry.post_id == Post.id), own=True
+)
 
 
 def _newest(statement: Select[Any], key: Any, *, upwards: bool, most: Any) -> Select[Any]:
@@ -147,11 +149,14 @@ def _merged(dialect: str, more: Sequence[Any] = (), *, upwards: bool) -> Select[
 class MergedList(CardList):
     """A home feed into which the meals of pulled authors are merged; its forms are by dialect and direction."""
 
-    forms: Mapping[Any, Select[Any]] = field(
+    forms: Forms = field(
         default_factory=lambda: {
-            (dialect, upwards): _merged(dialect, upwards=upwards) for dialect in DIALECTS for upwards in (False, True)
+            (dialect, upwards): Prepared(_merged(dialect, upwards=upwards))
+            for dialect in DIALECTS
+            for upwards in (False, True)
         }
     )
+    own: bool = True
 
     def page(
         self, connection: Connection, window: Window, viewer: int = ANONYMOUS, *more: Any, **parameters: Any
@@ -161,9 +166,6 @@ class MergedList(CardList):
         Filtered afterwards, a page would lack what comes behind those of a source that the filter takes away.
         """
         dialect = connection.dialect.name
-        statement = (
-            _merged(dialect, more, upwards=window.upwards) if more else self.forms[dialect, window.upwards]
-        )  # fmt: skip
         values = {
             "max_id": window.max_id,
             "min_id": window.min_id,
@@ -173,7 +175,11 @@ class MergedList(CardList):
             "viewer": viewer,
             **parameters,
         }
-        rows = [to_card(row) for row in fetch(connection, statement, values)]
+        if more:
+            rows = read_cards(connection, _merged(dialect, more, upwards=window.upwards), values)
+        else:
+            place = None if window.skip else self.place(window, viewer, parameters)
+            rows = read_cards(connection, self.forms[dialect, window.upwards], values, place)
         return make_page(rows, window, lambda card: card.key)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
 from pyramid.request import Request
 from pyramid.view import view_config
 
@@ -17,17 +18,32 @@ from mealshare.features.meals.rules import MealPermission
 from mealshare.features.timelines.queries import home_of
 from mealshare.features.timelines.resources import PlaceContext, TagContext
 from mealshare.features.timelines.rules import TimelinePermission
+from mealshare.web.kept import mark, visitors_page
 from mealshare.web.paging import window_of
 from mealshare.web.ui import Ui
 
 VIEW = MealPermission.LIST
 
 
-@view_config(route_name="front", request_method="GET", permission=VIEW, renderer="templates/front.pt")
-def front(context: Any, request: Request) -> dict[str, Any]:
+FRONT = "mealshare.features.timelines:templates/front.pt"
+_CARDS, _OLDER = mark("cards"), mark("older")
+
+
+@view_config(route_name="front", request_method="GET", permission=VIEW, renderer=FRONT)
+def front(context: Any, request: Request) -> Any:
     """The compose box and the newest public meals."""
     page = PUBLIC.page(request.conn, window_of(request), viewer_of(request))
-    return feed_values(request, page) | {"compose": empty_box(request)}
+    values = feed_values(request, page)
+    cards, older = Markup().join(values["cards"]), values["older"]
+
+    def marked() -> dict[str, Any]:
+        # Without cards the page says so.
+        stand_ins = {"cards": [_CARDS] if cards else [], "older": older and _OLDER}
+        return values | stand_ins | {"compose": empty_box(request)}
+
+    live = {_CARDS: cards, _OLDER: older or ""}
+    kept = visitors_page(request, FRONT, marked, live, bool(cards), older is None)
+    return kept or values | {"compose": empty_box(request)}
 
 
 @view_config(route_name="home", request_method="GET", permission=TimelinePermission.HOME, renderer="templates/home.pt")

@@ -134,7 +134,7 @@ def test_caches_and_limits_are_counted(measured: SimpleNamespace) -> None:
     registry["cache"].set("key", b"value", 60)
     registry["cache"].get("key")
     registry["cache"].get_many(["key", "none"])
-    registry["fragments"].put(("a", 1), "piece")
+    registry["fragments"].put(("a", 1), "piece", 5)
     for key in (("a", 1), ("a", 1), ("b", 1)):
         registry["fragments"].get(key)
     for _ in range(5):
