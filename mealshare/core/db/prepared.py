@@ -34,7 +34,7 @@ class Prepared:
 
     __slots__ = ("_forms", "_literals", "statement")
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         self.statement = statement
         binds = [element for element in visitors.iterate(statement) if isinstance(element, BindParameter)]
         self._literals = tuple(sorted({bind.key for bind in binds if bind.literal_execute}))
