@@ -146,7 +146,7 @@ def test_whatever_happens_all_are_shown_what_is_so_now(site, app):
         "public": change(visibility="public"),
         "unblocked": lambda: site.call("mei", "delete", "/api/users/ann/block"),
         "muted": lambda: site.call("ann", "put", "/api/users/mei/mute", {}),
-        "language": lambda: site.call("tom", "patch", "/api/user/profile", {"locale": "zh-Hans", "time_zone": "Asia/Tokyo"}),
+        "language": lambda: site.call("tom", "patch", "/api/user/profile", {"locale": "zh_CN", "time_zone": "Asia/Tokyo"}),
         "suspended": lambda: execute(site, suspended.values(suspended_at=now())),
         "back": lambda: execute(site, suspended.values(suspended_at=None)),
         "deleted": lambda: site.call("mei", "delete", one),

@@ -185,9 +185,11 @@ class MergedList(CardList):
 
 MERGED = MergedList()
 _ME = viewer_id()
-_STATE = select(
-    exists().where(TimelinePull.account_id == _ME, TimelinePull.author_id != _ME),
-    exists().where(Follow.account_id == _ME, Follow.state == ACCEPTED),
+_STATE = Prepared(
+    select(
+        exists().where(TimelinePull.account_id == _ME, TimelinePull.author_id != _ME),
+        exists().where(Follow.account_id == _ME, Follow.state == ACCEPTED),
+    )
 )
 
 
