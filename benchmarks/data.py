@@ -31,6 +31,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, create_engine, make_url, pool, text
 
+from benchmarks.frameworks.words import BASE_URL
 from mealshare import main as make_application
 from mealshare.core.db.migrate import head_revision, upgrade
 from mealshare.core.text import render_note
@@ -41,7 +42,6 @@ from tests.sites import site_settings
 ROOT = Path(__file__).resolve().parents[1]
 #: Where the SQLite sites lie; `make clean` leaves it alone, as all of var/.
 FOLDER = ROOT / "var" / "bench"
-BASE_URL = "http://localhost"
 PREFIX = "mealshare_bench_"
 SIGNED_IN = ("reader", "loner", "diarist")
 DORMANT, ACTIVE, FOLLOWS, PLACES, RARE_TAGS, WANTS = 50, 5, 2, 500, 200, 200

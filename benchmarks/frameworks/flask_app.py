@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Flask, Response, abort, g, jsonify, render_template, request
 from pydantic import ValidationError
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from benchmarks.data import BASE_URL
-from benchmarks.frameworks.orm import Meal, one_meal, public_meals
+from benchmarks.frameworks.orm import Meal, one_meal, prepare_sqlite, public_meals
 from benchmarks.frameworks.posting import MealIn, post_meal
+from benchmarks.frameworks.present import meal_json
 from benchmarks.frameworks.words import LABELS, MAX_ID, PAGE, Unauthorized, claims_of, iso, next_link, place_path
 
 KIND = "wsgi"
-
-
-def meal_json(meal: Meal) -> dict[str, Any]:
-    """A meal in its public shape."""
-    place = meal.place
-    return {
-        "id": str(meal.id), "url": meal.url, "food": meal.food, "note": meal.note, "note_html": meal.note_html,
-        "meal_type": meal.meal_type, "eaten_at": iso(meal.eaten_at), "time_zone": meal.time_zone,
-        "created_at": iso(meal.created_at), "visibility": meal.visibility,
-        "user": {"username": meal.author.username, "display_name": meal.author.display_name, "url": meal.author.url},
-        "place": place and {"name": place.name, "city": place.city, "country_code": place.country_code},
-        "tags": [{"name": name} for name in meal.tag_names],
-        "media": [
-            {
-                "id": str(photo.id), "url": f"{BASE_URL}/media/{photo.storage_key}/1600.webp",
-                "preview_url": f"{BASE_URL}/media/{photo.storage_key}/400.webp", "description": photo.description,
-                "blurhash": photo.blurhash, "width": photo.width, "height": photo.height,
-            }
-            for photo in meal.photos
-        ],
-        "likes_count": meal.likes_count, "comments_count": meal.comments_count, "ate_too_count": meal.ate_too_count,
-    }  # fmt: skip
-
-
-def sqlite_begins(engine: Any) -> None:
-    """Let a transaction that writes wait its turn on SQLite, as its documentation advises."""
-    if engine.dialect.name == "sqlite":
-
-        @event.listens_for(engine, "connect")
-        def connect(connection: Any, _record: Any) -> None:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("PRAGMA busy_timeout=5000")
-            connection.execute("PRAGMA foreign_keys=ON")
 
 
 def make_app(url: str) -> Flask:
@@ -56,7 +20,7 @@ def make_app(url: str) -> Flask:
     app = Flask(__name__)
     app.jinja_env.globals.update(labels=LABELS, place_path=place_path, iso=iso)
     engine = create_engine(url, pool_size=10)
-    sqlite_begins(engine)
+    prepare_sqlite(engine)
     sessions = sessionmaker(engine)
 
     def session() -> Session:

@@ -13,8 +13,7 @@ import orjson
 import psycopg
 from sqlalchemy import make_url
 
-from benchmarks.data import BASE_URL
-from benchmarks.frameworks.words import MAX_ID, PAGE
+from benchmarks.frameworks.words import BASE_URL, MAX_ID, PAGE
 
 KIND = "calls"
 _PHOTO = (

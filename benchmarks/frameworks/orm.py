@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Select, select
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Select, event, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, contains_eager, joinedload, mapped_column, relationship, selectinload
 
 from benchmarks.frameworks.words import OPEN, PAGE
@@ -162,3 +162,15 @@ def one_meal(id: int) -> Select[Any]:
         )
         .options(contains_eager(Meal.author), joinedload(Meal.place), selectinload(Meal.photos))
     )  # fmt: skip
+
+
+def prepare_sqlite(engine: Any) -> None:
+    """Set up each connection to SQLite as MealShare does: a log for writers, and patience.  ``engine`` is a sync one."""
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def connect(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()

@@ -10,9 +10,8 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from benchmarks.data import BASE_URL
 from benchmarks.frameworks.orm import Account, Meal, Place, PostTag, Tag, TimelineEntry
-from benchmarks.frameworks.words import OPEN, all_tags, day_of, new_id, note_html
+from benchmarks.frameworks.words import BASE_URL, OPEN, all_tags, day_of, new_id, note_html
 
 Words = StringConstraints(strip_whitespace=True)
 
