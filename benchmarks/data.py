@@ -4,7 +4,8 @@
     python -m benchmarks.data --clean             remove them all
 
 A SQLite site is a file in ``var/bench``, a PostgreSQL site a database whose name begins with ``mealshare_bench_``.  Both
-carry a hash of this file and of the newest migration, so a change of either makes new ones, and the old ones go.
+carry a hash of the statements that fill them and of the newest migration, so a change of either makes new ones, and the
+old ones go.
 
 Everything is written by a few statements over a table of numbers, into tables whose indexes are made afterwards.  What a
 page shows of a meal depends on the last three digits of its number only, and all sizes are multiples of a thousand: the
@@ -32,16 +33,13 @@ from pathlib import Path
 from sqlalchemy import URL, create_engine, make_url, pool, text
 
 from benchmarks.frameworks.words import BASE_URL
+from benchmarks.settings import FOLDER, settings_of
 from mealshare import main as make_application
 from mealshare.core.db.migrate import head_revision, upgrade
 from mealshare.core.text import render_note
 from tests.databases import Backend, postgres_url
-from tests.people import PASSWORD, add_user
-from tests.sites import site_settings
+from tests.people import add_user
 
-ROOT = Path(__file__).resolve().parents[1]
-#: Where the SQLite sites lie; `make clean` leaves it alone, as all of var/.
-FOLDER = ROOT / "var" / "bench"
 PREFIX = "mealshare_bench_"
 SIGNED_IN = ("reader", "loner", "diarist")
 DORMANT, ACTIVE, FOLLOWS, PLACES, RARE_TAGS, WANTS = 50, 5, 2, 500, 200, 200
@@ -71,23 +69,6 @@ class Site:
     def backend(self) -> Backend:
         """Which database."""
         return "sqlite" if self.url.startswith("sqlite") else "postgresql"
-
-
-def settings_of(url: str, folder: Path = FOLDER) -> dict[str, str]:
-    """The settings with which a site is measured: those of production, but limits that nobody reaches.
-
-    Each request is counted all the same.  Jobs run elsewhere, as in production with a worker; mail and pictures go to
-    ``folder``.
-    """
-    limits = {f"ratelimit.{name}": "10000000/5 minutes" for name in ("api", "write", "address")}
-    return site_settings(folder, url, BASE_URL) | {
-        "ratelimit.enabled": "true",
-        **limits,
-        "jobs.engine": "worker",
-        "jwt.access_seconds": "86400",
-        "templates.compiled": str(FOLDER / "templates"),
-        "log.requests": "false",
-    }
 
 
 def meal_id(number: int) -> int:
@@ -354,7 +335,9 @@ def _filling(dialect: str, meals: int, ids: dict[str, int]) -> Iterator[str]:
 
 
 def _hash() -> str:
-    return hashlib.sha256(Path(__file__).read_bytes() + head_revision().encode()).hexdigest()[:10]
+    people = dict.fromkeys(SIGNED_IN, 0)
+    statements = [*_filling("sqlite", 2 * OLD, people), *_filling("postgresql", 2 * OLD, people), head_revision()]
+    return hashlib.sha256("\n".join(statements).encode()).hexdigest()[:10]
 
 
 def _server() -> URL:
@@ -416,5 +399,3 @@ def main() -> int:
 
 if __name__ == "__main__":
     raise SystemExit(main())
-
-__all__ = ["BASE_URL", "PASSWORD", "Site", "backends", "copy_site", "meal_id", "open_site", "remove_copy", "settings_of"]

@@ -177,13 +177,23 @@ class Runner:
 
 
 def _record(runner: Runner) -> Callable[[], list[str]]:
-    """Note the SQL statements of all SQLAlchemy engines; the function gives what has come since it was last asked.
+    """Note the SQL statements of all SQLAlchemy engines, or of Django's connection.
 
-    Only listens while a statement count is asked for, so nothing is measured with it.
+    Every second call of the function gives what has come since the one before; nothing is noted otherwise, so that
+    nothing is measured with it.
     """
-    from sqlalchemy import Engine, event
-
     seen: list[str] = []
+    if "django" in sys.modules and runner.kind == "wsgi" and hasattr(runner.app, "load_middleware"):
+        from django.db import connection
+
+        def toggle_django() -> list[str]:
+            found = [query["sql"] for query in connection.queries_log]
+            connection.queries_log.clear()
+            connection.force_debug_cursor = not connection.force_debug_cursor
+            return found
+
+        return toggle_django
+    from sqlalchemy import Engine, event
 
     def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         if not re.match(r"BEGIN|PRAGMA|SELECT pg_catalog.version|show ", statement):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.data import settings_of
+from benchmarks.settings import settings_of
 from mealshare import main
 
 KIND = "wsgi"
