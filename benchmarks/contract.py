@@ -131,7 +131,9 @@ def same(what: str, answers: Mapping[str, Any]) -> None:
     names = list(answers)
     for name in names[1:]:
         if answers[name] != answers[names[0]]:
-            raise ContractError(f"{what}: {name} differs from {names[0]}: " + _difference(answers[names[0]], answers[name]))
+            raise ContractError(
+                f"{what}: {name} differs from {names[0]}: " + _difference(answers[names[0]], answers[name])
+            )
 
 
 def _difference(one: Any, other: Any) -> str:
@@ -201,7 +203,9 @@ def check_posts(given: Mapping[str, Worker], tokens: Mapping[str, str], connecti
         refused = worker.ask(post_case(tokens["diarist"][:-4] + "AAAA"))
         if refused.status not in (401, 403):
             raise ContractError(f"{name}: a token with a wrong signature gives {refused.status}")
-        wrong = Case("POST", "/api/meals", headers=post_case(tokens["diarist"]).headers, body='{"food": 7, "eaten_at": "x"}')
+        wrong = Case(
+            "POST", "/api/meals", headers=post_case(tokens["diarist"]).headers, body='{"food": 7, "eaten_at": "x"}'
+        )
         if worker.ask(wrong).status not in (400, 422):
             raise ContractError(f"{name}: takes a meal that is none")
         meal = restricted(json.loads(answer.body))

@@ -175,7 +175,11 @@ def _open_postgres(meals: int) -> tuple[str, bool]:
     with engine.begin() as connection:
         cursor = connection.connection.cursor()
         # The rows are right by construction, so nobody has to look at each foreign key.
-        for setting in ("session_replication_role = replica", "maintenance_work_mem = '512MB'", "synchronous_commit = off"):
+        for setting in (
+            "session_replication_role = replica",
+            "maintenance_work_mem = '512MB'",
+            "synchronous_commit = off",
+        ):
             cursor.execute(f"SET LOCAL {setting}")
         cursor.execute(
             "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename IN"
@@ -232,14 +236,14 @@ def _filling(dialect: str, meals: int, ids: dict[str, int]) -> Iterator[str]:
             else "WITH numbers AS (SELECT generate_series(CAST(0 AS bigint), {0} - 1) AS n)"
         ).format(count)
         values = ", ".join(str(value) for value in columns.values())
-        return f"INSERT INTO {name} ({', '.join(columns)}) {numbers} SELECT {values} FROM numbers WHERE {where}"  # noqa: S608
+        return f"INSERT INTO {name} ({', '.join(columns)}) {numbers} SELECT {values} FROM numbers WHERE {where}"
 
     def of_meals(columns: str, where: str) -> str:
         """From the meals that are there: ``n`` is the number of each."""
         place = f"CASE WHEN id < {meal_id(OLD)} THEN (id / {ID_PER_SECOND} - {OLD_START}) / {OLD_STEP}"
         place += f" ELSE (id / {ID_PER_SECOND} - {START}) / {STEP} + {OLD} END"
-        source = f"(SELECT id, created_at, {place} AS n FROM posts WHERE kind = 'meal') AS meal"  # noqa: S608
-        return f"SELECT {columns} FROM {source} WHERE {where}"  # noqa: S608
+        source = f"(SELECT id, created_at, {place} AS n FROM posts WHERE kind = 'meal') AS meal"
+        return f"SELECT {columns} FROM {source} WHERE {where}"
 
     at = f"CASE WHEN n < {OLD} THEN {OLD_START} + n * {OLD_STEP} ELSE {START} + (n - {OLD}) * {STEP} END"
     number = f"(({at}) * {ID_PER_SECOND})"
@@ -259,7 +263,9 @@ def _filling(dialect: str, meals: int, ids: dict[str, int]) -> Iterator[str]:
         "name_key": "'noodle house ' || n", "city_key": "'chengdu'", "created_at": then,
     }, PLACES)  # fmt: skip
     tag = "CASE n WHEN 0 THEN 'noodles' WHEN 1 THEN 'spicy' ELSE 'rare' || (n - 2) END"
-    yield insert("tags", {"id": "n + 1", "name": tag, "display": tag, "meals_count": 1, "created_at": then}, RARE_TAGS + 2)
+    yield insert(
+        "tags", {"id": "n + 1", "name": tag, "display": tag, "meals_count": 1, "created_at": then}, RARE_TAGS + 2
+    )
     notes = [note.replace("'", "''") for note in _NOTES]
     html = [render_note(note, tag_url=str, mention_url=lambda name: None).html.replace("'", "''") for note in _NOTES]
     note, note_html = (
@@ -290,7 +296,9 @@ def _filling(dialect: str, meals: int, ids: dict[str, int]) -> Iterator[str]:
             f"id + {position}, 1, id, {position}, 'Red oil, white tofu, a spoon', 'ready',"
             f" 'seeded-picture-{position}-' || {padded('n')}, '{_BLURHASH}', 1600, 1200, created_at"
         )
-        columns = "id, account_id, post_id, position, description, state, storage_key, blurhash, width, height, created_at"
+        columns = (
+            "id, account_id, post_id, position, description, state, storage_key, blurhash, width, height, created_at"
+        )
         yield f"INSERT INTO media ({columns}) {of_meals(values, where)}"
     yield (
         "INSERT INTO likes (id, post_id, account_id, created_at) "
@@ -330,7 +338,9 @@ def _filling(dialect: str, meals: int, ids: dict[str, int]) -> Iterator[str]:
         f"UPDATE accounts SET meals_count = counted.n FROM ({counted} GROUP BY account_id) AS counted"
         " WHERE counted.account_id = accounts.id"
     )
-    listed = "SELECT t.tag_id, count(*) AS n FROM post_tags t JOIN posts p ON p.id = t.post_id WHERE p.visibility = 'public'"
+    listed = (
+        "SELECT t.tag_id, count(*) AS n FROM post_tags t JOIN posts p ON p.id = t.post_id WHERE p.visibility = 'public'"
+    )
     yield f"UPDATE tags SET meals_count = counted.n FROM ({listed} GROUP BY t.tag_id) AS counted WHERE counted.tag_id = tags.id"
 
 

@@ -63,7 +63,7 @@ class Served:
 
 @dataclass
 class Load:
-    """What wrk has seen: requests a second, half of which waited less than ``median``, and all but one of 100 less than p99 ms."""
+    """What wrk has seen: requests a second, and the milliseconds below which half of them and 99 of 100 were answered."""
 
     per_second: float
     median: float
@@ -91,7 +91,9 @@ def _commands(name: str, url: str, processes: int, threads: int, ports: list[int
 
 
 @contextmanager
-def server(name: str, url: str, processes: int = 1, threads: int = THREADS, cpus: Sequence[int] = ()) -> Iterator[Served]:
+def server(
+    name: str, url: str, processes: int = 1, threads: int = THREADS, cpus: Sequence[int] = ()
+) -> Iterator[Served]:
     """A framework's server on free ports; raises ServerError if it does not answer within a minute."""
     ports = [free_port() for _ in range(processes if name == "mealshare" else 1)]
     environ = {key: value for key, value in os.environ.items() if not key.startswith("MEALSHARE_")}
@@ -101,12 +103,12 @@ def server(name: str, url: str, processes: int = 1, threads: int = THREADS, cpus
     log = FOLDER / f"serve-{name}.log"
     with log.open("wb") as out:
         started = [
-            subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out)  # noqa: S603
+            subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out)
             for command in _commands(name, url, processes, threads, ports)
         ]
     served = Served(ports, started)
     try:
-        _wait(served, log)
+        wait_until_it_answers(served, log)
         if cpus:
             _pin(served.pids(), cpus)
         yield served
@@ -123,7 +125,8 @@ def server(name: str, url: str, processes: int = 1, threads: int = THREADS, cpus
             (FOLDER / f"serve-{port}.ini").unlink(missing_ok=True)
 
 
-def _wait(served: Served, log: Path) -> None:
+def wait_until_it_answers(served: Served, log: Path) -> None:
+    """Wait for the feed on each port; raises ServerError with the end of the log after a minute, or if it has ended."""
     deadline = time.monotonic() + 60
     for port in served.ports:
         while True:
@@ -160,7 +163,7 @@ def load(served: Served, seconds: float, cpus: Sequence[int] = (), connections: 
     each = max(connections // len(served.ports), 1)
     pin = ["taskset", "-c", ",".join(map(str, cpus))] if cpus else []
     running = [
-        subprocess.Popen(  # noqa: S603
+        subprocess.Popen(
             [*pin, "wrk", "-t1", f"-c{each}", f"-d{seconds:g}s", "--latency", f"http://127.0.0.1:{port}{PATH}"],
             stdout=subprocess.PIPE, text=True,
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import Site
-from benchmarks.over_http import BIN, ServerError, load, server
+from benchmarks.over_http import BIN, Served, ServerError, load, server, wait_until_it_answers
 from benchmarks.settings import FOLDER, ROOT, settings_of
 from benchmarks.worker import pss
 from tests.sites import free_port, write_ini
@@ -33,7 +33,7 @@ def cold_start(site: Site, rounds: int) -> dict[str, float]:
     taken = []
     # The first one compiles what is missing and is not counted.
     for _ in range(rounds + 1):
-        done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)  # noqa: S603
+        done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
         taken.append(json.loads(done.stdout.splitlines()[-1]))
     wall, cpu = (round(statistics.median(values), 2) for values in zip(*taken[1:], strict=True))
     return {"wall": wall, "cpu": cpu}
@@ -59,12 +59,10 @@ def _gunicorn(site: Site, workers: int) -> int:
     command = [str(BIN / "gunicorn"), "--paste", str(ini), "-c", str(ROOT / "deploy" / "gunicorn.conf.py")]
     log = FOLDER / "serve-preloaded.log"
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out)  # noqa: S603
-    from benchmarks.over_http import Served, _wait
-
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out)
     served = Served([port], [process])
     try:
-        _wait(served, log)
+        wait_until_it_answers(served, log)
         load(served, 3, connections=8 * workers)
         pids = served.pids()
         if len(pids) != workers + 1:
@@ -72,7 +70,11 @@ def _gunicorn(site: Site, workers: int) -> int:
         return sum(map(pss, pids))
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         ini.unlink(missing_ok=True)
 
 

@@ -89,7 +89,16 @@ def _loads(found: Mapping[str, Any]) -> str:
             f"{found['pss'][name]['1'] / 1024:.0f} / {found['pss'][name]['2'] / 1024:.0f}",
             str(one["errors"] + two["errors"]),
         ])  # fmt: skip
-    heads = ("", "server", "requests/s, 1 process", "median / p99 ms", "2 processes", "median / p99 ms", "PSS, MiB", "errors")
+    heads = (
+        "",
+        "server",
+        "requests/s, 1 process",
+        "median / p99 ms",
+        "2 processes",
+        "median / p99 ms",
+        "PSS, MiB",
+        "errors",
+    )
     return table(heads, rows)
 
 

@@ -135,7 +135,12 @@ def main() -> int:
         if state.get("commit") != commit() or state.get("quick") != given.quick:
             print("The last run was of another commit or size: beginning anew.")
             state = {}
-    state = {"commit": commit(), "quick": given.quick, "machine": processes.machine(), "versions": report.versions()} | state
+    state = {
+        "commit": commit(),
+        "quick": given.quick,
+        "machine": processes.machine(),
+        "versions": report.versions(),
+    } | state
     missing = [name for name in over_http.SERVERS if name not in installed()]
     if missing:
         print(f"LEFT OUT {', '.join(missing)}: pip install -e '.[bench]'")

@@ -51,8 +51,14 @@ class Worker:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("MEALSHARE_")}
         environ |= {"PYTHONWARNINGS": "ignore", "PYTHONHASHSEED": "0", "PGAPPNAME": f"bench-{name}-{os.getpid()}"}
         command = [sys.executable, "-m", "benchmarks.worker", name, url]
-        self.process = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=environ, text=True
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            env=environ,
+            text=True,
         )
         self.started: float = self._read()["started"]
 

@@ -18,7 +18,10 @@ def configure(url: str) -> None:
     """Settings as `startproject` leaves them, without what these requests have no use for: sessions, admin, messages."""
     made = make_url(url)
     if made.get_backend_name() == "sqlite":
-        options = {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", "transaction_mode": "IMMEDIATE"}
+        options = {
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "transaction_mode": "IMMEDIATE",
+        }
         database = {"ENGINE": "django.db.backends.sqlite3", "NAME": made.database, "OPTIONS": options}
     else:
         database = {

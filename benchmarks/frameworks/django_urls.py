@@ -18,7 +18,18 @@ from rest_framework.response import Response
 
 from benchmarks.frameworks.django_models import Account, Meal, Photo, Place, PostTag, Tag, TimelineEntry, public_meals
 from benchmarks.frameworks.present import photo_urls
-from benchmarks.frameworks.words import BASE_URL, LABELS, MAX_ID, OPEN, PAGE, all_tags, day_of, new_id, next_link, note_html
+from benchmarks.frameworks.words import (
+    BASE_URL,
+    LABELS,
+    MAX_ID,
+    OPEN,
+    PAGE,
+    all_tags,
+    day_of,
+    new_id,
+    next_link,
+    note_html,
+)
 
 
 class UserSerializer(serializers.ModelSerializer):

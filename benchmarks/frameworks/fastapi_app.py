@@ -31,7 +31,7 @@ def make_app(url: str) -> FastAPI:
         except Unauthorized:
             raise HTTPException(401) from None
 
-    Session = Annotated[AsyncSession, Depends(open_session)]  # noqa: N806
+    Session = Annotated[AsyncSession, Depends(open_session)]
 
     @app.get("/api/feed/public")
     async def feed(session: Session, response: Response, max_id: int = MAX_ID) -> list[MealOut]:

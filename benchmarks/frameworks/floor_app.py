@@ -22,9 +22,9 @@ _PHOTO = (
     " 'blurhash', m.blurhash, 'width', m.width, 'height', m.height"
 )
 _PHOTOS = {
-    "sqlite": f"SELECT json_group_array(json_object({_PHOTO})) FROM"  # noqa: S608
+    "sqlite": f"SELECT json_group_array(json_object({_PHOTO})) FROM"
     " (SELECT * FROM media WHERE post_id = p.id ORDER BY position) m",
-    "postgresql": f"SELECT CAST(coalesce(json_agg(json_build_object({_PHOTO}) ORDER BY m.position), '[]') AS text)"  # noqa: S608
+    "postgresql": f"SELECT CAST(coalesce(json_agg(json_build_object({_PHOTO}) ORDER BY m.position), '[]') AS text)"
     " FROM media m WHERE m.post_id = p.id",
 }
 _COLUMNS = (
@@ -46,10 +46,12 @@ class Floor:
         columns = f"{_COLUMNS}, ({_PHOTOS[self.dialect]})"
         mark = "?" if self.dialect == "sqlite" else "%s"
         self._feed = (
-            f"SELECT {columns} {_FROM} WHERE {_LIVING} AND p.visibility = 'public' AND p.id < {mark}"  # noqa: S608
+            f"SELECT {columns} {_FROM} WHERE {_LIVING} AND p.visibility = 'public' AND p.id < {mark}"
             f" ORDER BY p.id DESC LIMIT {PAGE + 1}"
         )
-        self._one = f"SELECT {columns} {_FROM} WHERE {_LIVING} AND p.id = {mark} AND p.visibility IN ('public', 'unlisted')"  # noqa: S608
+        self._one = (
+            f"SELECT {columns} {_FROM} WHERE {_LIVING} AND p.id = {mark} AND p.visibility IN ('public', 'unlisted')"
+        )
         if self.dialect == "sqlite":
             self.connection: Any = sqlite3.connect(str(made.database), isolation_level=None)
         else:

@@ -101,7 +101,9 @@ def make_app(url: str) -> Litestar:
         async with sessions() as session:
             yield session
 
-    async def signed_in(authorization: Annotated[str | None, Parameter(header="Authorization")] = None) -> dict[str, Any]:
+    async def signed_in(
+        authorization: Annotated[str | None, Parameter(header="Authorization")] = None,
+    ) -> dict[str, Any]:
         try:
             return claims_of(authorization)
         except Unauthorized:

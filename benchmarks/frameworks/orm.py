@@ -9,7 +9,15 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Select, event, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, contains_eager, joinedload, mapped_column, relationship, selectinload
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    contains_eager,
+    joinedload,
+    mapped_column,
+    relationship,
+    selectinload,
+)
 
 from benchmarks.frameworks.words import OPEN, PAGE
 
@@ -17,7 +25,7 @@ from benchmarks.frameworks.words import OPEN, PAGE
 class Base(DeclarativeBase):
     """What every model derives from."""
 
-    type_annotation_map = {datetime: DateTime(timezone=True), int: BigInteger()}  # noqa: RUF012
+    type_annotation_map = {datetime: DateTime(timezone=True), int: BigInteger()}
 
 
 class Account(Base):

@@ -36,7 +36,7 @@ class Unauthorized(Exception):
 
 def new_id() -> int:
     """A snowflake as MealShare makes them, with chance instead of a counter."""
-    return (time.time_ns() // 1_000_000 << 16) | random.getrandbits(16)  # noqa: S311
+    return (time.time_ns() // 1_000_000 << 16) | random.getrandbits(16)
 
 
 def claims_of(header: str | None) -> dict[str, Any]:
