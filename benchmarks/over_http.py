@@ -158,18 +158,19 @@ def _pin_postgres(url: str, cpus: Sequence[int]) -> None:
         _pin([row[0] for row in connection.execute(query, (f"bench-http-{os.getpid()}",))], cpus)
 
 
-def load(served: Served, seconds: float, cpus: Sequence[int] = (), connections: int = CONNECTIONS) -> Load:
+def load(served: Served, seconds: int, cpus: Sequence[int] = (), connections: int = CONNECTIONS) -> Load:
     """Ask for the public feed as fast as it comes, over kept connections, on all ports at once."""
     each = max(connections // len(served.ports), 1)
     pin = ["taskset", "-c", ",".join(map(str, cpus))] if cpus else []
     running = [
         subprocess.Popen(
-            [*pin, "wrk", "-t1", f"-c{each}", f"-d{seconds:g}s", "--latency", f"http://127.0.0.1:{port}{PATH}"],
+            [*pin, "wrk", "-t1", f"-c{each}", f"-d{seconds}s", "--latency", f"http://127.0.0.1:{port}{PATH}"],
             stdout=subprocess.PIPE, text=True,
         )
         for port in served.ports
     ]  # fmt: skip
-    found = [parse(process.communicate(timeout=seconds + 60)[0]) for process in running]
+    said = [process.communicate(timeout=seconds + 60)[0] for process in running]
+    found = [parse(text) for text in said]
     return Load(
         round(sum(one.per_second for one in found), 1),
         round(max(one.median for one in found), 1),
@@ -198,7 +199,7 @@ def _milliseconds(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def measure(site: Site, names: Sequence[str], seconds: float) -> dict[str, Any]:
+def measure(site: Site, names: Sequence[str], seconds: int) -> dict[str, Any]:
     """Requests per second of each framework with one process and with two, and how MealShare scales."""
     if shutil.which("wrk") is None:
         raise ServerError("wrk is not installed (Debian: apt-get install wrk)")
@@ -215,13 +216,13 @@ def measure(site: Site, names: Sequence[str], seconds: float) -> dict[str, Any]:
     return found
 
 
-def _with_threads(site: Site, threads: int, seconds: float) -> Load:
+def _with_threads(site: Site, threads: int, seconds: int) -> Load:
     with server("mealshare", site.url, threads=threads) as served:
         load(served, 1)
         return load(served, seconds)
 
 
-def scaling(site: Site, seconds: float) -> dict[str, Any]:
+def scaling(site: Site, seconds: int) -> dict[str, Any]:
     """One process and all that belongs to it on one processor, and two on two."""
     here = sorted(os.sched_getaffinity(0))
     if len(here) < 2:

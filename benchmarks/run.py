@@ -44,7 +44,7 @@ class Plan:
     sizes: tuple[int, ...]
     rounds: int
     calls: int
-    seconds: float
+    seconds: int
     starts: int
     minutes: float
 

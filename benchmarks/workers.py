@@ -60,7 +60,11 @@ class Worker:
             env=environ,
             text=True,
         )
-        self.started: float = self._read()["started"]
+        try:
+            self.started: float = self._read()["started"]
+        except BaseException:
+            self.stop()
+            raise
 
     def _read(self) -> Any:
         assert self.process.stdout is not None and self.process.stderr is not None  # noqa: S101, PT018
