@@ -16,13 +16,14 @@ BIN := $(VENV)/bin
 HASH := $(shell sha256sum setup.py | cut -c1-16)
 INSTALLED := $(VENV)/installed-$(HASH)
 INSTALLED_DEV := $(VENV)/installed-dev-$(HASH)
+INSTALLED_BENCH := $(VENV)/installed-bench-$(HASH)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Pyramid imports pkg_resources, which says at each start that it is old.
 QUIET := PYTHONWARNINGS="ignore:pkg_resources is deprecated:UserWarning"
 MEALSHARE := $(QUIET) $(BIN)/mealshare -c development.ini
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev database seed test coverage check bench-api docs clean
+.PHONY: help run install install-dev database seed test coverage check bench bench-quick bench-gate bench-growth bench-api docs clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +74,23 @@ check: $(INSTALLED_DEV) ## lint, formatting, types, layers, translations, genera
 	@$(QUIET) $(BIN)/mealshare openapi --reference | diff -u docs/openapi.json - \
 		|| { echo "docs/openapi.json is out of date: make docs"; exit 1; }
 	@$(BIN)/python scripts/contract.py
+
+$(INSTALLED_BENCH): $(INSTALLED_DEV)
+	@echo "Installing what MealShare is measured against; this takes a minute, once ..."
+	@$(PIP) --editable ".[dev,bench]"
+	@touch $@
+
+bench: $(INSTALLED_BENCH) ## measure MealShare and other frameworks, up to 2,000,000 meals: a quarter of an hour
+	@$(QUIET) $(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-quick: $(INSTALLED_BENCH) ## the same on small sites, which says less: three minutes
+	@$(QUIET) $(BIN)/python -m benchmarks.run --quick $(ARGS)
+
+bench-gate: $(INSTALLED_DEV) ## count machine instructions: does a request take over 2 % more than before?
+	@$(QUIET) $(BIN)/python -m benchmarks.instructions $(ARGS)
+
+bench-growth: $(INSTALLED_DEV) ## measure what reading costs as a site grows
+	@$(QUIET) $(BIN)/python -m benchmarks.growth $(ARGS)
 
 bench-api: $(INSTALLED_DEV) ## measure what the API layer costs a request
 	@$(QUIET) $(BIN)/python benchmarks/api_layer.py $(ARGS)

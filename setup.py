@@ -72,6 +72,18 @@ DEV = [
     "psycopg[binary,pool]>=3.2",  # the tests also run on PostgreSQL
 ]
 
+#: What MealShare is measured against (benchmarks/); beside what developing needs.
+BENCH = [
+    "flask>=3.1,<4",
+    "falcon>=4.2,<5",
+    "django>=5.2,<6",
+    "djangorestframework>=3.16,<4",
+    "fastapi>=0.115,<1",
+    "litestar>=2.18,<3",
+    "aiosqlite>=0.21",  # SQLite for the asynchronous ones
+    "uvicorn>=0.34",  # their server; the others run under gunicorn
+]
+
 EXTRAS = {
     "postgres": ["psycopg[binary,pool]>=3.2"],
     "redis": ["redis>=5"],
@@ -82,6 +94,7 @@ EXTRAS = {
     "opentelemetry": ["opentelemetry-sdk>=1.30,<2", "opentelemetry-exporter-otlp-proto-http>=1.30,<2"],
     "heif": ["pillow-heif>=0.21"],
     "dev": DEV,
+    "bench": BENCH,
 }
 
 setup(
