@@ -24,7 +24,7 @@ from tests.functional.streams import wait_until
 from tests.job_plants import clean_broker
 from tests.people import PASSWORD
 from tests.redis_server import own_redis
-from tests.served_sites import BIN
+from tests.served_sites import BIN, ROOT
 from tests.sites import START_SECONDS, free_port, site_settings, write_ini
 
 #: A line for each request, on standard error.
@@ -64,6 +64,7 @@ class Program:
             file.write(LOG)
         self.command = [str(BIN / command[0]), *command[1:]]
         self.process: subprocess.Popen[bytes] | None = None
+        self._begins = 0
 
     @property
     def url(self) -> str:
@@ -73,10 +74,18 @@ class Program:
     def log(self) -> str:
         return (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")
 
+    @property
+    def recent(self) -> str:
+        """What it has written since its last start."""
+        return (self.folder / "server.log").read_bytes()[self._begins :].decode(errors="replace")
+
     def start(self) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("MEALSHARE_")}
         environ["PYTHONWARNINGS"] = "ignore"
+        # For parts of the tests' own that `pyramid.includes` names.
+        environ["PYTHONPATH"] = str(ROOT)
         with (self.folder / "server.log").open("ab") as log:
+            self._begins = log.tell()
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=subprocess.STDOUT, env=environ, cwd=self.folder
             )
@@ -91,9 +100,20 @@ class Program:
 
         wait_until(ready, "the start", 2 * START_SECONDS)
 
-    def stop(self) -> None:
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def ask_to_end(self) -> None:
+        """SIGTERM, if it runs."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.ask_to_end()
             assert self.process.wait(40) == 0, self.log
 
 
