@@ -23,7 +23,7 @@ from tests.deployed_nginx import Nginx, deployed_nginx
 from tests.functional.streams import wait_until
 from tests.job_plants import clean_broker
 from tests.people import PASSWORD
-from tests.redis_server import own_redis
+from tests.redis_server import OwnRedis, own_redis
 from tests.served_sites import BIN, ROOT
 from tests.sites import START_SECONDS, free_port, site_settings, write_ini
 
@@ -120,8 +120,11 @@ class Program:
 class Hosted:
     """All of it."""
 
-    def __init__(self, nginx: Nginx, web: list[Program], worker: Program, media: Path, public: Path) -> None:
+    def __init__(
+        self, nginx: Nginx, web: list[Program], worker: Program, media: Path, public: Path, redis: OwnRedis, url: str
+    ) -> None:
         self.nginx, self.web, self.worker, self.media, self.public = nginx, web, worker, media, public
+        self.redis, self.database_url = redis, url
         self.people = 0
 
     def client(self, **options: object) -> httpx.Client:
@@ -201,8 +204,13 @@ class Load:
 
 
 @contextmanager
-def hosted_site(folder: Path) -> Iterator[Hosted]:
-    """All of it runs, and is gone afterwards; jobs go through RabbitMQ where the tests have one, by the table elsewhere."""
+def hosted_site(
+    folder: Path, broker: str | None = None, connections: int = 2000, more: dict[str, str] | None = None
+) -> Iterator[Hosted]:
+    """All of it runs, and is gone afterwards; jobs go through RabbitMQ where the tests have one, by the table elsewhere.
+
+    ``broker``: another RabbitMQ.  ``connections``: of each process of nginx.  ``more``: settings of the site.
+    """
     port = free_port()
     media, public = folder / "media", folder / "public"
     with ExitStack() as stack:
@@ -230,7 +238,8 @@ def hosted_site(folder: Path) -> Iterator[Hosted]:
             "ratelimit.write": "1000000/1 day",
             "ratelimit.address": "1000000/1 day",
         }
-        broker = rabbitmq_url()
+        settings |= more or {}
+        broker = broker or rabbitmq_url()
         if broker:
             jobs = JobSettings(engine="celery", broker=Secret(broker), prefix=f"mealshare-test-{secrets.token_hex(6)}")
             settings |= {"jobs.engine": jobs.engine, "jobs.broker": str(jobs.broker), "jobs.prefix": jobs.prefix}
@@ -243,5 +252,7 @@ def hosted_site(folder: Path) -> Iterator[Hosted]:
         for program in web:
             program.wait()
         behind = [program.port for program in web]
-        nginx = stack.enter_context(deployed_nginx(folder / "nginx", behind, media, public, port, rate=10_000))
-        yield Hosted(nginx, web, worker, media, public)
+        nginx = stack.enter_context(
+            deployed_nginx(folder / "nginx", behind, media, public, port, rate=10_000, connections=connections)
+        )
+        yield Hosted(nginx, web, worker, media, public, redis, url)
