@@ -26,7 +26,7 @@ from tests.job_plants import clean_broker
 from tests.job_processes import wait_until
 from tests.rabbitmq_server import RABBITMQ_SERVER_LEFT_OUT, OwnRabbit, find_script, own_rabbit
 
-RESTARTS = 20
+RESTARTS, CELERY_KILLS = 20, 4
 #: Connections to nginx that send nothing.
 IDLE = 10_000
 GOOD = {("page", 200), ("feed", 200), ("post", 201)}
@@ -137,6 +137,8 @@ def test_idle_connections(hosted: Hosted, figure: Callable[[str], None]) -> None
             opened = time.monotonic() - began
             assert opened < 14, f"nginx closes them after 15 seconds, and to open them took {opened:.0f}"
             open_now = probes.count()
+            held = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in hosted.nginx.pids())
+            assert held > IDLE, f"nginx holds {held} of them"
             wait_until(lambda: probes.count() > open_now + 40, "no probes")
     assert probes.lost == []
     figure(f"{IDLE:,} idle, {probes.count()} probes: 0 lost")
@@ -153,4 +155,4 @@ def test_celery_workers(tmp_path: Path, figure: Callable[[str], None]) -> None:
         jobs = JobSettings(engine="celery", broker=Secret(url or ""), prefix=prefix)
         stack.callback(clean_broker, jobs)
         more = {"jobs__engine": "celery", "jobs__broker": str(jobs.broker), "jobs__prefix": prefix}
-        figure(kill_those_that_work(tmp_path, database_url, 5, **more))
+        figure(kill_those_that_work(tmp_path, database_url, CELERY_KILLS, **more))
