@@ -16,7 +16,9 @@ import kombu
 from tests.own_server import OwnServer
 from tests.sites import free_port
 
-RABBITMQ_SERVER_LEFT_OUT = "rabbitmq-server: install it (Debian: apt-get install rabbitmq-server) to include it going away"
+RABBITMQ_SERVER_LEFT_OUT = (
+    "rabbitmq-server: install it (Debian: apt-get install rabbitmq-server) to include it going away"
+)
 
 
 def find_script() -> Path | None:
@@ -40,7 +42,9 @@ class OwnRabbit(OwnServer):
         self.url = f"amqp://guest:guest@127.0.0.1:{self._port}//"
         folder.mkdir()
         (folder / "plugins").write_text("[].\n")
-        (folder / "rabbitmq.conf").write_text(f"listeners.tcp.local = 127.0.0.1:{self._port}\ndisk_free_limit.absolute = 50MB\n")
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.local = 127.0.0.1:{self._port}\ndisk_free_limit.absolute = 50MB\n"
+        )
         self._epmd: subprocess.Popen[bytes] | None = None
         super().__init__(folder / "rabbitmq.log")
 

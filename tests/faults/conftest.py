@@ -79,6 +79,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     row.seconds += report.duration
     if report.when == "call" or report.outcome != "passed":
         row.outcome = "failed" if row.outcome == "failed" else report.outcome
+    if os.environ.get(REPORT_VARIABLE):
+        # After each test, so that a run that is ended early has left what it found.
+        Path(os.environ[REPORT_VARIABLE]).write_text(markdown(list(item.config.stash[ROWS].values())), encoding="utf-8")
     return report
 
 
@@ -93,8 +96,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(f"{word:8}  {row.promise} ({row.seconds:.0f} s)", bold=row.outcome == "failed")
         terminalreporter.write_line(f"          goal:     {row.goal}")
         terminalreporter.write_line(f"          measured: {row.measured}")
-    if os.environ.get(REPORT_VARIABLE):
-        Path(os.environ[REPORT_VARIABLE]).write_text(markdown(rows), encoding="utf-8")
 
 
 def markdown(rows: list[Row]) -> str:

@@ -57,7 +57,9 @@ def kill_those_that_serve(folder: Path, database_url: str, kills: int, writes: i
         if kills > 5:
             assert set(kinds(written)) == ALL_KINDS
             assert written.unheard > kills // 2, "hardly a request noticed: the test is none"
-        return f"{kills} kills in {written.acknowledged:,} writes, {written.unheard} requests cut and sent again: {said}"
+        return (
+            f"{kills} kills in {written.acknowledged:,} writes, {written.unheard} requests cut and sent again: {said}"
+        )
 
 
 def _kill_and_start(program: Program) -> None:

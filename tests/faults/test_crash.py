@@ -12,7 +12,9 @@ from tests.faults.crashes import kill_those_that_serve, kill_those_that_work
 KILLS, WRITES = 20, 1_500
 
 
-@pytest.mark.promise("kill -9 of a process that serves", "20 kills in 1,500 writes: 0 lost, doubled, torn; 0 orphan files")
+@pytest.mark.promise(
+    "kill -9 of a process that serves", "20 kills in 1,500 writes: 0 lost, doubled, torn; 0 orphan files"
+)
 def test_those_that_serve(database_url: str, tmp_path: Path, figure: Callable[[str], None]) -> None:
     figure(kill_those_that_serve(tmp_path, database_url, KILLS, WRITES))
 

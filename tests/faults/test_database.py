@@ -40,7 +40,8 @@ def crash(cluster: Cluster) -> None:
 
 
 @pytest.mark.promise(
-    "PostgreSQL restarted, stopped for 3 s, killed", "only success or 503 + Retry-After; back within 10 s; 0 writes lost"
+    "PostgreSQL restarted, stopped for 3 s, killed",
+    "only success or 503 + Retry-After; back within 10 s; 0 writes lost",
 )
 def test_a_database_that_goes_and_comes(
     need_postgres_server: None, tmp_path: Path, figure: Callable[[str], None]
@@ -53,7 +54,8 @@ def test_a_database_that_goes_and_comes(
             for number in range(PEOPLE):
                 add_user(registry, f"person{number}")
         with running_site(tmp_path, url) as site:
-            with hammering(site, [token(site, f"person{number}") for number in range(PEOPLE)]) as seen:
+            people = [token(site, f"person{number}") for number in range(PEOPLE)]
+            with hammering(site, people) as seen:
                 latest = 0.0
                 for trouble in (restart_fast, stop_for_a_while, crash) * 2:
                     time.sleep(0.5)

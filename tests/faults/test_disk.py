@@ -110,7 +110,9 @@ def site_of(folder: Path, url: str, log: str = LOG, **more: str) -> Iterator[tup
             site.stop()
 
 
-@pytest.mark.promise("the disk of the pictures is full", "507 or 503, 0 torn files, text meals still work, heals without a restart")
+@pytest.mark.promise(
+    "the disk of the pictures is full", "507 or 503, 0 torn files, text meals still work, heals without a restart"
+)
 def test_no_room_for_pictures(backend: Backend, disk: Path, tmp_path: Path, figure: Callable[[str], None]) -> None:
     with (
         new_database(backend, tmp_path) as url,
