@@ -6,6 +6,8 @@ PY ?= python3
 JOBS ?= auto
 # More for pytest: make test ARGS="tests/core -k ids"
 ARGS ?=
+# Where make faults writes its table, as Markdown.
+REPORT ?=
 # What has changed in the API, for CHANGELOG.md: make docs CHANGE="`sort` of feeds."
 CHANGE ?=
 export CHANGE
@@ -23,7 +25,7 @@ QUIET := PYTHONWARNINGS="ignore:pkg_resources is deprecated:UserWarning"
 MEALSHARE := $(QUIET) $(BIN)/mealshare -c development.ini
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev database seed test coverage check bench bench-quick bench-gate bench-growth bench-api docs clean
+.PHONY: help run install install-dev database seed test faults coverage check bench bench-quick bench-gate bench-growth bench-api docs clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +61,9 @@ $(INSTALLED_DEV): | $(BIN)/python
 
 test: $(INSTALLED_DEV) ## run all tests
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+faults: $(INSTALLED_DEV) ## kill, stop and fill things, and show what is promised then (docs/faults.md); some ten minutes
+	MEALSHARE_FAULTS_REPORT="$(REPORT)" $(BIN)/python -m pytest tests/faults -m faults $(ARGS)
 
 coverage: $(INSTALLED_DEV) ## the same with branch coverage, which takes more than twice the time
 	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-branch --cov-report=term:skip-covered $(ARGS)

@@ -26,6 +26,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any, cast
 
@@ -52,6 +53,8 @@ FEW_DESCRIPTORS = "server.few_file_descriptors"
 KEEP_ALIVE_GRACE_SECONDS = 1.0
 #: How long connections that are under way when it begins to drain may take to arrive: a round trip or two.
 LAST_ARRIVALS_SECONDS = 0.3
+#: Connections that are taken before those that are there are looked at again.
+MOST_ACCEPTED = 64
 #: Linux, asm-generic/socket.h; Python has no name for it.
 SO_ATTACH_FILTER = 26
 #: Descriptors for everything that is not a connection: databases, logs, photos.
@@ -105,6 +108,7 @@ class Server:
         self._listeners = [item for item in self._map.values() if isinstance(item, BaseWSGIServer)]
         for listener in self._listeners:
             listener.channel_class = Channel
+            listener.handle_accept = partial(_accept_some, listener)
             listener.lines = self._lines
             listener.answer_hooks = (registry or {}).get(ANSWER_HOOKS, ())
         self._deadline: float | None = None
@@ -212,6 +216,20 @@ def _refuse_new(listening: socket.socket) -> None:
         listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, bytes(attach))
     except OSError:
         listening.listen(0)
+
+
+def _accept_some(listener: Any) -> None:
+    """Take what stands in the queue of the listening socket, up to a number.
+
+    waitress takes one at each turn of its loop, and a turn is long while all threads are busy: then people would wait
+    for seconds in the kernel, where nobody can tell them to come again.
+    """
+    accept = type(listener).handle_accept
+    for _ in range(MOST_ACCEPTED):
+        before = len(listener.active_channels)
+        accept(listener)
+        if len(listener.active_channels) == before:
+            return
 
 
 def _stop_listening(listener: Any) -> None:

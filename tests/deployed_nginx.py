@@ -27,7 +27,7 @@ daemon off;
 worker_processes 2;
 pid {folder}/nginx.pid;
 error_log {folder}/main.log warn;
-events {{ worker_connections 2000; }}
+events {{ worker_connections {connections}; }}
 http {{
     include /etc/nginx/mime.types;
     gzip off;
@@ -100,6 +100,12 @@ class Nginx:
         self.folder, self.port, self.plain = folder, port, plain
         self.url, self.plain_url = f"https://localhost:{port}", f"http://localhost:{plain}"
 
+    def pids(self) -> list[int]:
+        """Its processes, the first of them first."""
+        first = int((self.folder / "nginx.pid").read_text())
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        return [first, *map(int, children)]
+
     @property
     def trust(self) -> ssl.SSLContext:
         """What trusts its certificate."""
@@ -115,7 +121,14 @@ class Nginx:
 
 
 def write_configuration(
-    folder: Path, port: int, plain: int, behind: Sequence[int], media: Path | str, public: Path, rate: int = 50
+    folder: Path,
+    port: int,
+    plain: int,
+    behind: Sequence[int],
+    media: Path | str,
+    public: Path,
+    rate: int = 50,
+    connections: int = 2000,
 ) -> Path:
     """The files of an nginx in ``folder``; gives the main one.  ``media``: a folder, or the address of an S3."""
     folder.mkdir(exist_ok=True)
@@ -126,7 +139,7 @@ def write_configuration(
     (folder / "site.conf").write_text(text, encoding="utf-8")
     # The folders of tests are for their owner only.
     user = "user root;" if os.getuid() == 0 else ""
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user), encoding="utf-8")
+    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user, connections=connections), encoding="utf-8")
     return folder / "nginx.conf"
 
 
@@ -143,14 +156,21 @@ def find() -> str:
 
 @contextmanager
 def deployed_nginx(
-    folder: Path, behind: Sequence[int], media: Path | str, public: Path, port: int, rate: int = 50
+    folder: Path,
+    behind: Sequence[int],
+    media: Path | str,
+    public: Path,
+    port: int,
+    rate: int = 50,
+    connections: int = 2000,
 ) -> Iterator[Nginx]:
     """One before the processes at the ports ``behind``, with TLS at ``port``; gone afterwards.
 
-    ``rate``: requests that one address may send in a second, for tests that send more.
+    ``rate``: requests that one address may send in a second, for tests that send more; ``connections``: what each of
+    its two processes holds.
     """
     plain = free_port()
-    main = write_configuration(folder, port, plain, behind, media, public, rate)
+    main = write_configuration(folder, port, plain, behind, media, public, rate, connections)
     with (folder / "start.log").open("wb") as log:
         command = [find(), "-p", str(folder), "-c", str(main)]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)

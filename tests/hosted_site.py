@@ -23,8 +23,8 @@ from tests.deployed_nginx import Nginx, deployed_nginx
 from tests.functional.streams import wait_until
 from tests.job_plants import clean_broker
 from tests.people import PASSWORD
-from tests.redis_server import own_redis
-from tests.served_sites import BIN
+from tests.redis_server import OwnRedis, own_redis
+from tests.served_sites import BIN, ROOT
 from tests.sites import START_SECONDS, free_port, site_settings, write_ini
 
 #: A line for each request, on standard error.
@@ -64,6 +64,7 @@ class Program:
             file.write(LOG)
         self.command = [str(BIN / command[0]), *command[1:]]
         self.process: subprocess.Popen[bytes] | None = None
+        self._begins = 0
 
     @property
     def url(self) -> str:
@@ -73,10 +74,18 @@ class Program:
     def log(self) -> str:
         return (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")
 
+    @property
+    def recent(self) -> str:
+        """What it has written since its last start."""
+        return (self.folder / "server.log").read_bytes()[self._begins :].decode(errors="replace")
+
     def start(self) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("MEALSHARE_")}
         environ["PYTHONWARNINGS"] = "ignore"
+        # For parts of the tests' own that `pyramid.includes` names.
+        environ["PYTHONPATH"] = str(ROOT)
         with (self.folder / "server.log").open("ab") as log:
+            self._begins = log.tell()
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=subprocess.STDOUT, env=environ, cwd=self.folder
             )
@@ -91,17 +100,31 @@ class Program:
 
         wait_until(ready, "the start", 2 * START_SECONDS)
 
-    def stop(self) -> None:
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def ask_to_end(self) -> None:
+        """SIGTERM, if it runs."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.ask_to_end()
             assert self.process.wait(40) == 0, self.log
 
 
 class Hosted:
     """All of it."""
 
-    def __init__(self, nginx: Nginx, web: list[Program], worker: Program, media: Path, public: Path) -> None:
+    def __init__(
+        self, nginx: Nginx, web: list[Program], worker: Program, media: Path, public: Path, redis: OwnRedis, url: str
+    ) -> None:
         self.nginx, self.web, self.worker, self.media, self.public = nginx, web, worker, media, public
+        self.redis, self.database_url = redis, url
         self.people = 0
 
     def client(self, **options: object) -> httpx.Client:
@@ -181,10 +204,13 @@ class Load:
 
 
 @contextmanager
-def hosted_site(folder: Path, s3: dict[str, str] | None = None, **more: str) -> Iterator[Hosted]:
+def hosted_site(
+    folder: Path, broker: str | None = None, connections: int = 2000, more: dict[str, str] | None = None
+) -> Iterator[Hosted]:
     """All of it runs, and is gone afterwards; jobs go through RabbitMQ where the tests have one, by the table elsewhere.
 
-    Files are in a folder, or where the settings ``s3`` say; ``more`` settings as for `tests.sites.running_site`.
+    ``broker``: another RabbitMQ.  ``connections``: of each process of nginx.  ``more``: settings of the site;
+    with a ``storage.endpoint`` among them, its files are there and not in a folder.
     """
     port = free_port()
     media, public = folder / "media", folder / "public"
@@ -213,8 +239,8 @@ def hosted_site(folder: Path, s3: dict[str, str] | None = None, **more: str) -> 
             "ratelimit.write": "1000000/1 day",
             "ratelimit.address": "1000000/1 day",
         }
-        settings |= {name.replace("__", "."): value for name, value in ((s3 or {}) | more).items()}
-        broker = rabbitmq_url()
+        settings |= more or {}
+        broker = broker or rabbitmq_url()
         if broker:
             jobs = JobSettings(engine="celery", broker=Secret(broker), prefix=f"mealshare-test-{secrets.token_hex(6)}")
             settings |= {"jobs.engine": jobs.engine, "jobs.broker": str(jobs.broker), "jobs.prefix": jobs.prefix}
@@ -227,6 +253,8 @@ def hosted_site(folder: Path, s3: dict[str, str] | None = None, **more: str) -> 
         for program in web:
             program.wait()
         behind = [program.port for program in web]
-        pictures = s3["storage__endpoint"] if s3 else media
-        nginx = stack.enter_context(deployed_nginx(folder / "nginx", behind, pictures, public, port, rate=10_000))
-        yield Hosted(nginx, web, worker, media, public)
+        pictures = (more or {}).get("storage.endpoint") or media
+        nginx = stack.enter_context(
+            deployed_nginx(folder / "nginx", behind, pictures, public, port, rate=10_000, connections=connections)
+        )
+        yield Hosted(nginx, web, worker, media, public, redis, url)

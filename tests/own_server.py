@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class OwnServer:
@@ -24,10 +25,12 @@ class OwnServer:
         """Whether it can be used; overridden."""
         raise NotImplementedError
 
-    def launch(self, command: list[str]) -> None:
-        """Start the process and wait until it answers."""
+    def launch(self, command: list[str], **options: Any) -> None:
+        """Start the process, with ``options`` for Popen, and wait until it answers."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=self._log.parent)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, cwd=self._log.parent, **options
+            )
         deadline = time.monotonic() + self.start_seconds
         while not self.answers():
             assert self._process.poll() is None, self._log.read_text()

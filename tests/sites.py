@@ -73,6 +73,8 @@ def running_site(folder: Path, database_url: str, **more: str) -> Iterator[Runni
     ini = folder / "site.ini"
     write_ini(ini, settings, port)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MEALSHARE_")}
+    # For parts of the tests' own that `pyramid.includes` names.
+    environ["PYTHONPATH"] = str(Path(__file__).parents[1])
     with (folder / "server.log").open("wb") as log:
         command = [sys.executable, "-W", "ignore", "-m", "pyramid.scripts.pserve", str(ini)]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environ, cwd=folder)

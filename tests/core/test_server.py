@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from pyramid.registry import Registry
 
 from mealshare.core.http_server import ANSWER_HOOKS
 from mealshare.core.settings import SettingsError
-from mealshare.server import ServerSettings, _refuse_new, find_registry, read_settings, serve
+from mealshare.server import MOST_ACCEPTED, Server, ServerSettings, _refuse_new, find_registry, read_settings, serve
 
 ROOT = Path(__file__).parents[2]
 
@@ -477,6 +478,22 @@ def test_two_thousand_idle_connections_stop_nobody(start: Callable[..., Running]
             connection.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert server.end() == 0
+
+
+def test_one_turn_of_the_loop_takes_all_who_stand_in_the_queue() -> None:
+    """While the threads are busy a turn is long, and whoever stands in the queue hears nothing, not even a refusal."""
+    server = Server(Application(), ServerSettings(listen="127.0.0.1:0"))
+    try:
+        port = int(server.addresses[0].rpartition(":")[2])
+        with ExitStack() as stack:
+            for _ in range(MOST_ACCEPTED + 6):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            server._turn(1.0)
+            assert len(server._channels()) == MOST_ACCEPTED
+            server._turn(1.0)
+            assert len(server._channels()) == MOST_ACCEPTED + 6
+    finally:
+        server.close()
 
 
 def test_an_idle_connection_is_closed_in_time(start: Callable[..., Running]) -> None:

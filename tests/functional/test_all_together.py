@@ -32,7 +32,8 @@ def hosted(
     if rabbitmq_url() is None:
         left_out(RABBITMQ_LEFT_OUT)
     folder = tmp_path_factory.mktemp("together")
-    with hosted_site(folder, s3_server.settings(), auth__session_cache_seconds="1") as hosted:
+    more = {name.replace("__", "."): value for name, value in s3_server.settings().items()}
+    with hosted_site(folder, more=more | {"auth.session_cache_seconds": "1"}) as hosted:
         yield hosted
 
 

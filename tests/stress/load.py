@@ -69,10 +69,10 @@ class Client:
         self.connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
         self.headers = {"Content-Type": "application/json"}
 
-    def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and JSON of the answer."""
-        payload = None if body is None else json.dumps(body)
-        self.connection.request(method, path, payload, self.headers)
+    def send(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Status and JSON of the answer; bytes are sent as they are, with the ``headers`` that belong to them."""
+        payload = body if body is None or isinstance(body, bytes) else json.dumps(body)
+        self.connection.request(method, path, payload, self.headers | (headers or {}))
         answer = self.connection.getresponse()
         content = answer.read()
         return answer.status, json.loads(content) if content else None
@@ -116,12 +116,16 @@ class Eater(threading.Thread):
     def send(self, kind: str, expected: tuple[int, ...], method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Send, count and check."""
         began = time.monotonic()
-        status, answer = self.chance.choice(self.clients).send(method, path, body)
+        status, answer = self.exchange(method, path, body)
         self.outcome.slowest = max(self.outcome.slowest, time.monotonic() - began)
         self.outcome.requests[f"{kind} {status}"] += 1
         if status not in expected:
             self.outcome.errors.append(f"{kind} {path}: {status} {answer}")
         return status, answer
+
+    def exchange(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """One request to any of the servers: status and JSON."""
+        return self.chance.choice(self.clients).send(method, path, body)
 
     def some_meal(self) -> dict[str, Any]:
         """What to say."""
@@ -241,9 +245,9 @@ def differences(outcome: Outcome, database_url: str) -> list[str]:
 
 
 MEALS = """SELECT p.id, a.username, p.food, p.visibility FROM posts p JOIN accounts a ON a.id = p.account_id
-    WHERE p.deleted_at IS NULL"""
+    WHERE p.deleted_at IS NULL AND p.kind = 'meal'"""
 POST_TAGS = "SELECT pt.post_id, t.name FROM post_tags pt JOIN tags t ON t.id = pt.tag_id"
-DELETED = "SELECT id, 1 FROM posts WHERE deleted_at IS NOT NULL"
+DELETED = "SELECT id, 1 FROM posts WHERE deleted_at IS NOT NULL AND kind = 'meal'"
 LIKES = "SELECT a.username, l.post_id FROM likes l JOIN accounts a ON a.id = l.account_id"
 LIKE_COUNTS = "SELECT id, likes_count FROM posts WHERE likes_count != 0 AND deleted_at IS NULL"
 MEAL_COUNTS = "SELECT username, meals_count FROM accounts WHERE meals_count != 0"
