@@ -1,7 +1,8 @@
 """Statements that everybody's requests run: compiled once for each database, and run at the driver's cursor.
 
 What SQLAlchemy does for each execution (finding the compiled form, describing the columns, making a `Row` of each row)
-takes 1.3 times as long on SQLite as the query of a page and fetching its rows (measured with the public feed of 20).  It is the same each time, so it is done once here.  All else stays as it is: the connection is the request's own
+takes 1.3 times as long on SQLite as the query of a page and fetching its rows (measured with the public feed of 20).
+It is the same each time, so it is done once here.  All else stays as it is: the connection is the request's own
 (routing, limits of time), whoever listens to ``before_cursor_execute`` and ``after_cursor_execute`` hears of the
 statement, and an error goes through SQLAlchemy's hands, which know a lost connection and what is worth another attempt.
 """
