@@ -246,10 +246,11 @@ def main() -> None:
                 pids = order.get("backends", [])
                 runner.run(case, order.get("warm", 0))
                 gc.collect()
-                servers, begin = backend_seconds(pids), time.process_time()
+                servers, clock, begin = backend_seconds(pids), time.perf_counter(), time.process_time()
                 runner.run(case, order["calls"])
                 answer = {
                     "cpu": (time.process_time() - begin) / order["calls"],
+                    "wall": (time.perf_counter() - clock) / order["calls"],
                     "server": (backend_seconds(pids) - servers) / order["calls"],
                 }
             case "statements":
