@@ -172,7 +172,8 @@ def checkout(commit: str) -> Iterator[Path]:
     """A folder with the tree of ``commit``, which is gone afterwards; raises GateError where there is none."""
     with tempfile.TemporaryDirectory(prefix="mealshare-base-") as name:
         archive = Path(name, "tree.tar")
-        if not commit or (_git("archive", f"--output={archive}", commit) == "" and not archive.exists()):
+        _git("archive", f"--output={archive}", commit or "no commit")
+        if not archive.exists() or not archive.stat().st_size:
             raise GateError("there is no commit to compare with: is it a shallow clone? (git fetch --deepen=50)")
         tree = Path(name, "tree")
         shutil.unpack_archive(archive, tree)

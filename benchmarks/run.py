@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -128,6 +129,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="PART", help="measure these parts only")
     parser.add_argument("--no-write", action="store_true", help="print only")
     given = parser.parse_args()
+    # Whoever ends it ends the servers and processes that it has started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     plan = QUICK if given.quick else FULL
     state: dict[str, Any] = {}
     if given.resume and STATE.exists():
