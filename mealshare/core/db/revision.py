@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from mealshare.core.settings import BootError
 
 #: The newest migration; a test holds it against the folder of them.
-HEAD = "0004"
+HEAD = "0005"
 
 
 class SchemaError(BootError):

@@ -231,8 +231,9 @@ def _conversation(*, personal: bool) -> Select[Any]:
     member = aliased(Post, name="member")
     parts = union_all(
         select(threads.c.id.label("thread"), threads.c.since.label("since"), threads.c.id.label("id")),
+        # The sum keeps SQLite from reading all answers and looking each up among the threads, which it does with statistics.
         select(threads.c.id, threads.c.since, member.id).join(
-            member, and_(member.in_reply_to_id == threads.c.id, member.id > threads.c.since)
+            member, and_(member.in_reply_to_id == threads.c.id + 0, member.id > threads.c.since)
         ),
     ).subquery("parts")
     return _parts(parts, personal=personal)

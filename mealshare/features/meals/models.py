@@ -83,9 +83,10 @@ Index("ix_posts_account_meals", Post.account_id, Post.id, sqlite_where=_meal, po
 Index("ix_posts_account_eaten_on", Post.account_id, Post.eaten_on, Post.id, sqlite_where=_meal, postgresql_where=_meal)
 _placed = and_(_meal, Post.place_key.is_not(None))
 Index("ix_posts_place_key", Post.place_key, Post.id, sqlite_where=_placed, postgresql_where=_placed)
-Index("ix_posts_in_reply_to_id", Post.in_reply_to_id, Post.id)
-Index("ix_posts_root_id", Post.root_id, Post.id)
-Index("ix_posts_inspired_by_id", Post.inspired_by_id, Post.id)
+# Without the many that are NULL, which would make SQLite's statistics say that a search in it finds the whole table.
+for _column in (Post.in_reply_to_id, Post.root_id, Post.inspired_by_id):
+    _there = _column.is_not(None)
+    Index(f"ix_posts_{_column.key}", _column, Post.id, sqlite_where=_there, postgresql_where=_there)
 _copied = and_(Post.inspired_by_id.is_not(None), Post.deleted_at.is_(None))
 Index(
     "ix_posts_account_inspired_by", Post.account_id, Post.inspired_by_id, Post.id, sqlite_where=_copied,
