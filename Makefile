@@ -62,7 +62,7 @@ $(INSTALLED_DEV): | $(BIN)/python
 test: $(INSTALLED_DEV) ## run all tests
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
-faults: $(INSTALLED_DEV) ## kill, stop and fill things, and show what is promised then (docs/faults.md); some ten minutes
+faults: $(INSTALLED_DEV) ## kill, stop and fill things, and show what is promised then (docs/faults.md); takes minutes
 	MEALSHARE_FAULTS_REPORT="$(REPORT)" $(BIN)/python -m pytest tests/faults -m faults $(ARGS)
 
 coverage: $(INSTALLED_DEV) ## the same with branch coverage, which takes more than twice the time

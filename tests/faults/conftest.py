@@ -16,7 +16,7 @@ import pytest
 
 REPORT_VARIABLE = "MEALSHARE_FAULTS_REPORT"
 HERE = Path(__file__).parent
-_WORDS = {"passed": "kept", "failed": "BROKEN", "skipped": "left out"}
+_WORDS = {"passed": "kept", "failed": "BROKEN", "skipped": "left out", "unfinished": "not finished"}
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Row:
     promise: str
     goal: str
     figures: list[str] = field(default_factory=list)
-    outcome: str = "skipped"
+    outcome: str = "unfinished"
     seconds: float = 0.0
 
     @property
@@ -59,13 +59,10 @@ def _row(item: pytest.Item) -> Row:
     marker = item.get_closest_marker("promise")
     assert marker is not None, f"{item.nodeid} says of no promise that it shows it"
     name = marker.args[0]
-    if isinstance(item, pytest.Function) and "backend" in getattr(item, "callspec", _NO_CALL).params:
-        name += f", {_DATABASES[item.callspec.params['backend']]}"
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if "backend" in parameters:
+        name += f", {_DATABASES[parameters['backend']]}"
     return rows.setdefault(item.nodeid, Row(name, marker.args[1]))
-
-
-class _NO_CALL:  # noqa: N801 - stands for the parameters of a test without any.
-    params: dict[str, Any] = {}
 
 
 _DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -77,8 +74,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report: Any = yield
     row = _row(item)
     row.seconds += report.duration
-    if report.when == "call" or report.outcome != "passed":
-        row.outcome = "failed" if row.outcome == "failed" else report.outcome
+    if row.outcome != "failed" and (report.when == "call" or report.outcome != "passed"):
+        row.outcome = report.outcome
     if os.environ.get(REPORT_VARIABLE):
         # After each test, so that a run that is ended early has left what it found.
         Path(os.environ[REPORT_VARIABLE]).write_text(markdown(list(item.config.stash[ROWS].values())), encoding="utf-8")

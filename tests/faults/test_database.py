@@ -66,7 +66,7 @@ def test_a_database_that_goes_and_comes(
         assert seen.count(503) > 0, "nobody noticed anything: the test is none"
         assert not lost
         figure(
-            f"6 times: {sum(seen.answers.values()):,} answers, of them {seen.count(503):,} 503 with Retry-After and 0 other"
+            f"6 times: {sum(seen.answers.values()):,} answers, {seen.count(503):,} of them 503 with Retry-After and 0 other"
             f" errors; good answers {latest:.1f} s after its return at the latest; 0 of {len(seen.posted)} meals lost"
         )
 
