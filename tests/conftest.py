@@ -6,6 +6,7 @@ and finds an empty site; what it writes is committed.  ``tests/databases.py`` sa
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -95,6 +96,23 @@ def _no_settings_from_outside() -> None:
     """A setting in the environment of whoever runs the tests must not change what they test."""
     for name in [name for name in os.environ if name.startswith("MEALSHARE_") and "__" in name]:
         del os.environ[name]
+
+
+#: As Python has it before anybody sets up a log.
+ROOT_LEVEL = logging.getLogger().level
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A command sets up logging for a process of its own; where one runs in this process, no other test must notice."""
+    root = logging.getLogger()
+    root.setLevel(ROOT_LEVEL)
+    yield
+    root.setLevel(ROOT_LEVEL)
+    for handler in list(root.handlers):
+        # Those of pytest are of classes of its own.
+        if type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

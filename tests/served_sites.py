@@ -22,12 +22,13 @@ BIN = Path(sys.executable).parent
 WSGIREF = """
 import signal, sys
 from pathlib import Path
+from threading import Thread
 from wsgiref.simple_server import make_server
 from mealshare.wsgi import load
 
 served = load()
 with make_server("127.0.0.1", int(sys.argv[1]), served.application) as server:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: Thread(target=server.shutdown).start())
     stop = served.start()
     try:
         server.serve_forever()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,20 +14,7 @@ from tests.databases import Backend, new_database
 
 
 @pytest.fixture(scope="module")
-def quiet() -> Iterator[None]:
-    """A command sets up logging for a process of its own; here it must not outlive the module."""
-    root = logging.getLogger()
-    level = root.level
-    yield
-    root.setLevel(level)
-    for handler in list(root.handlers):
-        # Those of pytest are of classes of its own.
-        if type(handler) is logging.StreamHandler:
-            root.removeHandler(handler)
-
-
-@pytest.fixture(scope="module")
-def demo(backend: Backend, migrated: str, tmp_path_factory: pytest.TempPathFactory, quiet: None) -> Iterator[Place]:
+def demo(backend: Backend, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A site with demo data; only ever read."""
     folder = tmp_path_factory.mktemp("demo")
     with new_database(backend, folder, copy_of=migrated) as url:
@@ -38,7 +24,7 @@ def demo(backend: Backend, migrated: str, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def new_place(tmp_path: Path, quiet: None) -> Iterator[NewPlace]:
+def new_place(tmp_path: Path) -> Iterator[NewPlace]:
     """``new_place(backend, copy_of=None, media_of=None)``: a site with an empty database, or a copy of another site."""
     with ExitStack() as stack:
 

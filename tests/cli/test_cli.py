@@ -30,7 +30,6 @@ from tests.sites import free_port, running_site, site_settings, write_ini
 
 ROOT = Path(__file__).resolve().parents[2]
 Command = Callable[..., Result]
-pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture

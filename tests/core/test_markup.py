@@ -17,7 +17,8 @@ ROOT = Path(mealshare.__file__).parent
 #: Who answers for what they declare to be markup.  Whoever is added here has looked at each character that gets in.
 TRUSTING = {
     "api/browse_json.py", "features/comments/html.py", "features/feeds/factory.py", "features/feeds/html.py",
-    "features/meals/form.py", "features/meals/html.py", "features/notifications/html.py", "web/ui.py",
+    "features/meals/form.py", "features/meals/html.py", "features/notifications/html.py", "web/kept.py",
+    "web/ui.py",
 }  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from mealshare.core.db.migrate import current_revision, head_revision, upgrade
+from mealshare.core.db.migrate import head_revision, upgrade
+from mealshare.core.db.revision import current_revision
 from tests.databases import Backend, new_database
 from tests.faults.diners import PEOPLE, registry_of, settings_for
 from tests.hammer import hammering, token, wait_for_good
