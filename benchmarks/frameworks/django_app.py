@@ -38,7 +38,8 @@ def configure(url: str) -> None:
         TEMPLATES=[
             {
                 "BACKEND": "django.template.backends.django.DjangoTemplates",
-                "DIRS": [str(Path(__file__).parent / "django_templates")],
+                # The frame of the page is the same text in both languages of templates.
+                "DIRS": [str(Path(__file__).parent / name) for name in ("django_templates", "templates")],
             }
         ],
         REST_FRAMEWORK={
